@@ -1,0 +1,114 @@
+"""Models on disk: safetensors with their configuration inside, written whole or not at all."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from .schedule import NoiseSchedule
+from .unet import ContextUnet
+
+FOLDER = Path(__file__).resolve().parent.parent / "data" / "checkpoints"
+SCHEDULE = "schedule.beta"  # stored beside the weights, float64, so that it comes back exactly
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A model in evaluation mode, the schedule it was trained with, and what is known of its making."""
+
+    model: ContextUnet
+    schedule: NoiseSchedule
+    facts: dict
+
+
+def save_tensors(path: str | Path, tensors: dict[str, Tensor], facts: dict) -> None:
+    """Writes tensors and facts (anything JSON can hold) to a temporary name, then renames it.
+
+    Whenever the program dies, `path` holds either the old file or the new one, whole.
+    Raises ValueError for a fact that JSON cannot hold.
+    """
+    path = Path(path)
+    try:
+        text = json.dumps(facts, sort_keys=True, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"a fact cannot be stored as JSON: {error}") from error
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    copies = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
+    try:
+        save_file(copies, temporary, metadata={"facts": text})
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())  # on the disk before the name points to it
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict]:
+    """What save_tensors wrote. FileNotFoundError if there is nothing, ValueError if it is damaged."""
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no checkpoint {path}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+            return tensors, json.loads((file.metadata() or {}).get("facts", "{}"))
+    except (SafetensorError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path.name} is not a whole safetensors file: {error}") from error
+
+
+def save_checkpoint(path: str | Path, model: ContextUnet, schedule: NoiseSchedule, **facts) -> None:
+    """Saves the weights, the schedule, the model's configuration and the facts in one file."""
+    tensors = model.state_dict() | {SCHEDULE: schedule.beta[1:].double()}
+    save_tensors(path, tensors, facts | {"config": model.config})
+
+
+def load_checkpoint(path_or_name: str | Path) -> Checkpoint:
+    """A shipped model by its name ("small"), one of your own by its path, or an old lab's .pth.
+
+    An old lab's file holds weights alone: the sizes are read off their shapes, and the schedule is the
+    labs' (500 steps, 1e-4 to 0.02). It is read with weights_only=True, so no code of it runs.
+    Raises FileNotFoundError if there is no such file, ValueError if it holds something else.
+    """
+    path = Path(path_or_name)
+    if not path.suffix:
+        path = FOLDER / f"{path_or_name}.safetensors"
+    if not path.is_file():
+        shipped = ", ".join(sorted(file.stem for file in FOLDER.glob("*.safetensors")))
+        raise FileNotFoundError(f"there is no checkpoint {path} (shipped here: {shipped or 'none'})")
+    if path.suffix in (".pth", ".pt"):
+        weights, facts = _read_pickle(path), {}
+        schedule = NoiseSchedule.linear()
+    else:
+        weights, facts = load_tensors(path)
+        if SCHEDULE not in weights:
+            raise ValueError(f"{path.name} holds no noise schedule: was it written by save_checkpoint?")
+        schedule = NoiseSchedule.from_beta(weights.pop(SCHEDULE))
+    try:
+        model = ContextUnet(**facts.get("config", None) or _config_from(weights))
+        model.load_state_dict(weights)
+    except (KeyError, RuntimeError, TypeError) as error:
+        raise ValueError(f"{path.name} does not hold the weights of a ContextUnet: {error}") from error
+    return Checkpoint(model.eval(), schedule, facts)
+
+
+def _read_pickle(path: Path) -> dict[str, Tensor]:
+    try:
+        weights = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises many kinds here, down to EOFError
+        raise ValueError(f"{path.name} cannot be read as weights alone: {error}") from error
+    if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):
+        raise ValueError(f"{path.name} must hold a dictionary of tensors")
+    return weights
+
+
+def _config_from(weights: dict[str, Tensor]) -> dict[str, int]:
+    n_feat, in_channels = weights["init_conv.conv1.0.weight"].shape[:2]
+    n_cfeat = weights["contextembed1.model.0.weight"].shape[1]
+    height = 4 * weights["up0.0.weight"].shape[2]
+    return {"in_channels": in_channels, "n_feat": n_feat, "n_cfeat": n_cfeat, "height": height}

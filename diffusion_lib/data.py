@@ -1,0 +1,193 @@
+"""Images to train on: the course's sprites, scikit-learn's digits, MNIST files, or your own arrays."""
+
+import gzip
+import math
+import struct
+import zipfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+DATA = Path(__file__).resolve().parent.parent / "data"
+HELD_OUT_EVERY = 10  # where a data set brings no split of its own, each tenth image is held out
+MNIST_FILES = {"train": "train", "test": "t10k", "held_out": "t10k"}
+
+
+@dataclass(frozen=True, eq=False)
+class ImageData:
+    """Images with their labels.
+
+    images (N, channels, height, width) float32 in [-1, 1]; labels (N, K) one-hot float32;
+    class_names K names.
+    """
+
+    images: Tensor
+    labels: Tensor
+    class_names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def subset(self, index) -> "ImageData":
+        """The images that a slice, mask or LongTensor picks."""
+        return replace(self, images=self.images[index], labels=self.labels[index])
+
+
+def load_images(name_or_path: str | Path, split: str = "train", labels=None) -> ImageData:
+    """A data set by its name, or from files of your own.
+
+    "sprites"   this course's 16x16 colour sprites; held out: one shape in ten
+    "digits"    scikit-learn's 8x8 handwriting, scaled to 16x16; held out: one image in ten
+    "mnist"     the IDX files (also .gz) in data/mnist; or the path of a folder that holds them
+    a path      .npy or .npz: uint8 (N, H, W, 3) or (N, H, W), square, a multiple of 4 high. An .npz
+                holds "images" and, if there are any, "labels"; beside a .npy, `labels` names its file
+                or is an array: whole numbers (N,) or one-hot (N, K). Held out: one image in ten
+
+    split is "train", "held_out" or "all". Raises ValueError for an unknown name or split and for files
+    that are cut off, empty, of a wrong shape or type, not finite, or of different lengths;
+    FileNotFoundError for what is not there. Nothing is ever unpickled.
+    """
+    if split not in ("train", "held_out", "all"):
+        raise ValueError(f'split must be "train", "held_out" or "all", got {split!r}')
+    path = Path(name_or_path)
+    if name_or_path == "sprites":
+        return _sprites(split)
+    if name_or_path == "digits":
+        return _digits(split)
+    if name_or_path == "mnist" or path.is_dir():
+        return _mnist(DATA / "mnist" if name_or_path == "mnist" else path, split)
+    if path.suffix not in (".npy", ".npz"):
+        known = '"sprites", "digits", "mnist", a folder, .npy or .npz'
+        raise ValueError(f"data must be {known}, got {name_or_path!r}")
+    arrays = _read_arrays(path)
+    if labels is None:
+        labels = arrays.get("labels")
+    elif isinstance(labels, (str, Path)):
+        labels = _read_arrays(Path(labels))["images"]
+    names = arrays.get("class_names")
+    return _make(path.name, arrays["images"], labels, names, _every_tenth(len(arrays["images"])), split)
+
+
+def to_display(images: Tensor) -> np.ndarray:
+    """uint8 (..., height, width, 3) from images (..., channels, height, width) in [-1, 1].
+
+    One fixed scale for all: -1 is 0 and 1 is 255, and what lies outside is clipped. (Stretching each
+    image by its own range, as some labs do, hides range errors and shifts colours.)
+    Raises ValueError unless there are 1 or 3 channels.
+    """
+    if images.ndim < 3 or images.shape[-3] not in (1, 3):
+        raise ValueError(f"images must have shape (..., 1 or 3, height, width), got {tuple(images.shape)}")
+    values = ((images.detach().float().cpu().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+    channels_last = values.movedim(-3, -1)
+    return channels_last.expand(*channels_last.shape[:-1], 3).numpy()
+
+
+def _sprites(split: str) -> ImageData:
+    arrays = _read_arrays(DATA / "sprites.npz")
+    held_out = arrays["held_out"]
+    return _make("sprites.npz", arrays["images"], arrays["labels"], arrays["class_names"], held_out, split)
+
+
+def _digits(split: str) -> ImageData:
+    from sklearn.datasets import load_digits  # takes a second to import, so only where it is wanted
+
+    digits = load_digits()
+    small = torch.tensor(digits.images, dtype=torch.float32)[:, None] / 16 * 255
+    large = torch.nn.functional.interpolate(small, size=16, mode="bilinear").round().to(torch.uint8)
+    names = [str(digit) for digit in digits.target_names]
+    return _make("digits", large[:, 0].numpy(), digits.target, names, _every_tenth(len(large)), split)
+
+
+def _mnist(folder: Path, split: str) -> ImageData:
+    images = {part: _read_idx(folder, f"{part}-images-idx3-ubyte", 3) for part in ("train", "t10k")}
+    labels = {part: _read_idx(folder, f"{part}-labels-idx1-ubyte", 1) for part in ("train", "t10k")}
+    for part in images:
+        if len(images[part]) != len(labels[part]):
+            raise ValueError(f"{part}: {len(images[part])} images but {len(labels[part])} labels")
+    held_out = np.repeat([False, True], [len(images["train"]), len(images["t10k"])])
+    both = [np.concatenate(list(arrays.values())) for arrays in (images, labels)]
+    return _make(folder.name, *both, [str(digit) for digit in range(10)], held_out, split)
+
+
+def _read_idx(folder: Path, name: str, axes: int) -> np.ndarray:
+    """One IDX file: 0, 0, type 8 (bytes), number of axes, each length as a big-endian int, the bytes."""
+    path = next((p for p in (folder / name, folder / f"{name}.gz") if p.exists()), None)
+    if path is None:
+        raise FileNotFoundError(f"{folder} has no file {name} or {name}.gz")
+    try:
+        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (OSError, EOFError) as error:
+        raise ValueError(f"{path.name} cannot be unpacked: {error}") from error
+    header = 4 + 4 * axes
+    if len(content) < header or content[:4] != bytes((0, 0, 8, axes)):
+        raise ValueError(f"{path.name} is not an IDX file of bytes with {axes} axes")
+    lengths = struct.unpack(f">{axes}I", content[4:header])
+    expected = header + math.prod(lengths)
+    if len(content) != expected:
+        raise ValueError(f"{path.name} should have {expected} bytes, got {len(content)}: is it cut off?")
+    return np.frombuffer(content, np.uint8, offset=header).reshape(lengths)
+
+
+def _read_arrays(path: Path) -> dict[str, np.ndarray]:
+    if not path.exists():
+        raise FileNotFoundError(f"there is no file {path}")
+    try:
+        loaded = np.load(path, allow_pickle=False)
+        arrays = {"images": loaded} if isinstance(loaded, np.ndarray) else dict(loaded)
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path.name} cannot be read: {error}") from error
+    if "images" not in arrays:
+        raise ValueError(f'{path.name} must hold an array "images", it has {sorted(arrays)}')
+    return arrays
+
+
+def _every_tenth(count: int) -> np.ndarray:
+    return np.arange(count) % HELD_OUT_EVERY == HELD_OUT_EVERY - 1
+
+
+def _make(source: str, images: np.ndarray, labels, names, held_out: np.ndarray, split: str) -> ImageData:
+    """Checks what was read, takes the split, and brings it into the form of ImageData."""
+    if images.ndim == 3:
+        images = images[..., None]
+    if images.dtype != np.uint8:
+        if images.dtype.kind == "f" and not np.isfinite(images).all():
+            raise ValueError(f"{source}: images must be finite, got NaN or infinity")
+        raise ValueError(f"{source}: images must be uint8 (0 to 255), got {images.dtype}")
+    if images.ndim != 4 or images.shape[3] not in (1, 3):
+        raise ValueError(f"{source}: images must be (N, H, W, 3) or (N, H, W), got {images.shape}")
+    if len(images) == 0:
+        raise ValueError(f"{source}: there are no images")
+    height, width = images.shape[1:3]
+    if height != width or height % 4:
+        raise ValueError(f"{source}: images must be square and a multiple of 4 high, got {height}x{width}")
+    one_hot = _one_hot(source, len(images), labels, names)
+    names = tuple(map(str, range(one_hot.shape[1]) if names is None else names))
+    keep = {"train": ~held_out, "held_out": held_out, "all": np.ones(len(images), bool)}[split]
+    if not keep.any():
+        raise ValueError(f"{source}: no image is in the split {split!r} (of {len(images)} images)")
+    pixels = torch.from_numpy(images[keep]).movedim(3, 1).contiguous().float() / 127.5 - 1
+    return ImageData(pixels, one_hot[torch.from_numpy(keep)], names)
+
+
+def _one_hot(source: str, count: int, labels, names) -> Tensor:
+    """(N, K) float32 from class numbers or one-hot rows; without labels all images are of one class."""
+    labels = np.zeros(count, int) if labels is None else np.asarray(labels)
+    if labels.ndim not in (1, 2) or len(labels) != count:
+        raise ValueError(f"{source}: {count} images need labels (N,) or (N, K), got {labels.shape}")
+    if labels.dtype.kind not in "biuf" or not np.isfinite(labels).all() or (labels != labels.round()).any():
+        raise ValueError(f"{source}: labels must be whole numbers, got {labels.dtype}")
+    if labels.ndim == 2:
+        if not (np.isin(labels, (0, 1)).all() and (labels.sum(axis=1) == 1).all()):
+            raise ValueError(f"{source}: each row of one-hot labels must hold a single 1")
+        one_hot = torch.from_numpy(labels.astype(np.float32))
+    else:
+        if labels.min() < 0:
+            raise ValueError(f"{source}: labels must not be negative, got {int(labels.min())}")
+        classes = int(labels.max()) + 1 if names is None else max(len(names), int(labels.max()) + 1)
+        one_hot = torch.nn.functional.one_hot(torch.from_numpy(labels.astype(np.int64)), classes).float()
+    if names is not None and len(names) != one_hot.shape[1]:
+        raise ValueError(f"{source}: {one_hot.shape[1]} classes but {len(names)} class names")
+    return one_hot

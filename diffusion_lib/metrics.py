@@ -1,0 +1,88 @@
+"""Are the samples good? Their class, their distance from real images, and whether they are copies."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torchmetrics.image.fid import FrechetInceptionDistance
+
+from .checkpoints import FOLDER, load_tensors
+from .classifier import SpriteClassifier
+
+CLASSIFIER = FOLDER / "classifier.safetensors"
+
+
+def load_classifier() -> SpriteClassifier:
+    """The shipped judge of the sprites, in evaluation mode."""
+    weights, facts = load_tensors(CLASSIFIER)
+    classifier = SpriteClassifier(**facts["config"])
+    classifier.load_state_dict(weights)
+    return classifier.eval()
+
+
+@torch.no_grad()
+def predict_classes(classifier: SpriteClassifier, images: Tensor, batch_size: int = 500) -> Tensor:
+    """The class that the judge sees in each image: a LongTensor (N,), from images (N, C, H, W)."""
+    return torch.cat([classifier(batch).argmax(dim=1) for batch in images.split(batch_size)])
+
+
+def class_accuracy(classifier: SpriteClassifier, images: Tensor, labels: Tensor) -> float:
+    """The share of images in which the judge sees the class of their one-hot label, 0 to 1."""
+    return (predict_classes(classifier, images) == labels.argmax(dim=1)).float().mean().item()
+
+
+class _Features(torch.nn.Module):
+    """The judge's features under the name that torchmetrics calls."""
+
+    def __init__(self, classifier: SpriteClassifier):
+        super().__init__()
+        self.classifier, self.num_features = classifier, classifier.num_features
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.classifier.features(images)
+
+
+@torch.no_grad()
+def frechet_distance(classifier: SpriteClassifier, real: Tensor, generated: Tensor, batch_size=500) -> float:
+    """How far two sets of images are apart in the judge's features; 0 for the same distribution.
+
+    |m_1 - m_2|^2 + trace(C_1 + C_2 - 2 (C_1 C_2)^(1/2)), m and C the means and covariances of the
+    features (Heusel et al. 2017, arXiv 1706.08500, eq. 6, with this judge in Inception's place: the
+    numbers compare among themselves only). Smaller sets read higher; compare equal sizes.
+    Raises ValueError for fewer images than features, which leave a covariance singular.
+    """
+    for name, images in (("real", real), ("generated", generated)):
+        if len(images) <= classifier.num_features:
+            raise ValueError(f"{name} must hold more than {classifier.num_features} images, got {len(images)}")
+    distance = FrechetInceptionDistance(feature=_Features(classifier))
+    for images, is_real in ((real, True), (generated, False)):
+        for batch in images.split(batch_size):
+            distance.update(batch, real=is_real)
+    return distance.compute().item()
+
+
+@dataclass(frozen=True, eq=False)
+class Nearest:
+    """For each image the training image next to it: its index and how far it is."""
+
+    index: Tensor  # (N,)
+    distance: Tensor  # (N,) root mean square over pixels and channels, on the range [-1, 1]
+
+
+def nearest_images(images: Tensor, training: Tensor, batch_size: int = 250) -> Nearest:
+    """The nearest of the training images (M, C, H, W) to each of the images (N, C, H, W)."""
+    flat = training.flatten(start_dim=1)
+    found = [torch.cdist(batch.flatten(start_dim=1), flat).min(dim=1) for batch in images.split(batch_size)]
+    scale = flat.shape[1] ** 0.5
+    return Nearest(torch.cat([f.indices for f in found]), torch.cat([f.values for f in found]) / scale)
+
+
+def count_copies(images: Tensor, training: Tensor, exact: float = 0.02, near: float = 0.15) -> dict[str, float]:
+    """The share of images that repeat a training image: {"exact": ..., "near": ...}, each 0 to 1.
+
+    exact: within 0.02 root mean square of one on the range [-1, 1], which no eye tells apart on a sheet;
+    near: within 0.15, which is some pixels of another colour. Judge them beside the same
+    count for training images among the *other* training images.
+    """
+    distance = nearest_images(images, training).distance
+    return {"exact": (distance < exact).float().mean().item(), "near": (distance < near).float().mean().item()}

@@ -1,0 +1,190 @@
+"""Training from a terminal: python -m diffusion_lib.train --data sprites --epochs 50 --out runs/mine
+
+Writes to the folder --out:
+    model.safetensors   the averaged model, for load_checkpoint
+    run.safetensors     everything that --resume needs to go on bit for bit
+    sheet-NNNNNN.png    samples after so many steps, a row for each class (DDIM, 50 steps)
+    losses.png          the loss by epoch and by t
+"""
+
+import argparse
+import hashlib
+import signal
+import sys
+import time
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from .checkpoints import load_tensors, save_checkpoint, save_tensors
+from .data import ImageData, load_images
+from .guidance import clipped, guided
+from .plots import plot_losses, save_png, sheet
+from .samplers import last, sample_ddim
+from .schedule import NoiseSchedule
+from .training import TrainingStep, train
+from .unet import ContextUnet
+
+SAME = ("data", "n_feat", "batch_size", "learning_rate", "warmup_steps", "context_dropout", "ema_decay", "seed",
+        "schedule", "num_steps", "beta_start", "beta_end", "epochs")  # fmt: skip
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    p = argparse.ArgumentParser(
+        prog="python -m diffusion_lib.train",
+        description="Train a ContextUnet. Ctrl-C stops cleanly; the same command with --resume goes on.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    p.add_argument("--data", default="sprites", help="sprites, digits, mnist, or a folder, .npz or .npy of yours")
+    p.add_argument("--labels", help="the .npy of labels that belongs to a --data of .npy")
+    p.add_argument("--epochs", type=int, required=True, help="how often to go through the data")
+    p.add_argument("--out", type=Path, required=True, help="folder for the model, the state and the sheets")
+    p.add_argument("--resume", action="store_true", help="go on where --out stands; start if it is empty")
+    p.add_argument("--device", default="auto", help="auto (cuda, mps, cpu, in that order) or one of them")
+    p.add_argument("--n-feat", type=int, default=32, help="width of the network, a multiple of 8")
+    p.add_argument("--batch-size", type=int, default=64, help="images a step")
+    p.add_argument("--learning-rate", type=float, default=2e-3, help="highest learning rate of Adam")
+    p.add_argument("--warmup-steps", type=int, default=50, help="steps up to that rate")
+    p.add_argument("--context-dropout", type=float, default=0.1, help="share of images trained without their class")
+    p.add_argument("--ema-decay", type=float, default=0.999, help="how much of the average stays at each step")
+    p.add_argument("--seed", type=int, default=0, help="of the weights and of all that is drawn")
+    p.add_argument("--schedule", choices=("linear", "cosine"), default="linear", help="noise schedule")
+    p.add_argument("--num-steps", type=int, default=500, help="T, the steps of the schedule")
+    p.add_argument("--beta-start", type=float, default=2e-4, help="beta at t = 1 (linear)")
+    p.add_argument("--beta-end", type=float, default=0.04, help="beta at t = T (linear)")
+    p.add_argument("--save-every", type=int, default=500, help="steps between two saved states")
+    p.add_argument("--sheets", type=int, default=8, help="how many sample sheets to draw along the run")
+    p.add_argument("--compile", action="store_true", help="compile the network first (needs a C++ compiler)")
+    return p.parse_args(arguments)
+
+
+def choose_device(name: str) -> torch.device:
+    """The named device, or the best there is. ValueError if it is not there."""
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        name = next(kind for kind, is_there in there.items() if is_there)
+    if not there.get(name.split(":")[0], False):
+        usable = ", ".join(kind for kind, is_there in there.items() if is_there)
+        raise ValueError(f"device must be auto or one of {usable} on this machine, got {name}")
+    return torch.device(name)
+
+
+class StopOnSignal:
+    """Turns the first Ctrl-C (or SIGTERM) into a flag, so that a step is never cut in half."""
+
+    def __enter__(self) -> "StopOnSignal":
+        self.asked = False
+        self.before = {s: signal.signal(s, self._ask) for s in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def _ask(self, number, frame) -> None:
+        self.asked = True
+        signal.signal(number, self.before[number])  # a second one acts at once
+
+    def __exit__(self, *error) -> None:
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
+
+
+def fingerprint(data: ImageData) -> str:
+    """SHA-256 of the images and labels that a model is trained on."""
+    return hashlib.sha256(data.images.numpy().tobytes() + data.labels.numpy().tobytes()).hexdigest()
+
+
+def take_up(path: Path, settings: dict) -> tuple[dict | None, float]:
+    """The saved state and the seconds it took, or None. ValueError if it is of another run."""
+    if not path.exists():
+        return None, 0.0
+    tensors, facts = load_tensors(path)
+    for name, value in settings.items():
+        if facts["settings"].get(name) != value:
+            raise ValueError(f"{path} was made with {name} = {facts['settings'].get(name)}, got {value}")
+    return tensors, facts["seconds"]
+
+
+def save(out: Path, step: TrainingStep, schedule: NoiseSchedule, settings: dict, seconds: float) -> None:
+    """The state first, then the model that is made from it: a kill between the two loses nothing."""
+    save_tensors(out / "run.safetensors", step.run.tensors(), {"settings": settings, "seconds": seconds})
+    facts = {"settings": settings, "seconds": round(seconds), "step": step.step, "loss": step.loss}
+    facts |= {"images_seen": step.step * settings["batch_size"], "device": str(step.losses.device)}
+    save_checkpoint(out / "model.safetensors", step.run.ema_model, schedule, **facts)
+
+
+def draw_sheet(out: Path, step: TrainingStep, schedule: NoiseSchedule) -> None:
+    """Eight samples of each class, from the same noise at every call."""
+    model, device = step.run.ema_model, step.losses.device
+    num_classes = min(model.n_cfeat, 10)
+    context = torch.eye(model.n_cfeat)[:num_classes].repeat_interleave(8, dim=0)
+    generator = torch.Generator().manual_seed(0)
+    x_T = torch.randn(len(context), model.in_channels, model.height, model.height, generator=generator)
+    predict_noise = clipped(guided(model, schedule, context), schedule)
+    images = last(sample_ddim(predict_noise, schedule, x_T.to(device), num_steps=min(50, schedule.num_steps)))
+    save_png(out / f"sheet-{step.step:06d}.png", sheet(images, columns=8))
+
+
+def run(options: argparse.Namespace) -> int:
+    """Trains to the end or to Ctrl-C and gives the exit status: 0, or 130 after Ctrl-C."""
+    data = load_images(options.data, labels=options.labels)
+    settings = {name: getattr(options, name) for name in SAME} | {"data_sha256": fingerprint(data)}
+    state_file = options.out / "run.safetensors"
+    if state_file.exists() and not options.resume:
+        raise ValueError(f"{state_file} is there already: add --resume to go on, or choose another --out")
+    state, seconds_before = take_up(state_file, settings)
+    device = choose_device(options.device)
+    if options.schedule == "cosine":
+        schedule = NoiseSchedule.cosine(options.num_steps)
+    else:
+        schedule = NoiseSchedule.linear(options.num_steps, options.beta_start, options.beta_end)
+    torch.manual_seed(options.seed)  # for the first weights; `train` has its own generator
+    channels, height = data.images.shape[1:3]
+    model = ContextUnet(channels, options.n_feat, data.labels.shape[1], height).to(device)
+    if options.compile:
+        model.compile()
+    steps = train(
+        model, schedule, data, num_epochs=options.epochs, batch_size=options.batch_size,
+        learning_rate=options.learning_rate, warmup_steps=options.warmup_steps,
+        context_dropout=options.context_dropout, ema_decay=options.ema_decay, seed=options.seed, resume=state,
+    )  # fmt: skip
+
+    num_steps = options.epochs * (len(data) // options.batch_size)
+    done = int(state["step"]) if state else 0
+    sheet_at = {round(num_steps * (i + 1) / options.sheets) for i in range(options.sheets)}
+    start, average, step = time.monotonic(), None, None
+    progress = tqdm(total=num_steps * options.batch_size, initial=done * options.batch_size, unit="img",
+                    unit_scale=True, desc=str(options.out), dynamic_ncols=True, smoothing=0.02)  # fmt: skip
+    with StopOnSignal() as stop, progress:
+        for step in steps:
+            average = step.loss if average is None else 0.98 * average + 0.02 * step.loss
+            progress.set_postfix(loss=f"{average:.4f}", epoch=step.epoch, refresh=False)
+            progress.update(options.batch_size)
+            if step.step % options.save_every == 0 or step.step == num_steps or stop.asked:
+                save(options.out, step, schedule, settings, seconds_before + time.monotonic() - start)
+            if step.step in sheet_at:
+                draw_sheet(options.out, step, schedule)
+            if stop.asked:
+                break
+    if step is None:
+        print(f"{options.out} is complete: {num_steps} steps were done before")
+        return 0
+    by_epoch = step.run.loss_history.sum(dim=2)
+    losses = by_epoch[:, 0] / by_epoch[:, 1]
+    plot_losses(losses, step.run.loss_by_t(), schedule.num_steps).savefig(options.out / "losses.png")
+    if step.step < num_steps:
+        print(f"stopped after step {step.step} of {num_steps}, all saved; the same command with --resume goes on")
+        return 130
+    print(f"done: {options.out / 'model.safetensors'}")
+    return 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = parse(arguments)
+    try:
+        return run(options)
+    except (ValueError, FileNotFoundError, FloatingPointError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
