@@ -56,7 +56,8 @@ def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict]:
         raise FileNotFoundError(f"there is no checkpoint {path}")
     try:
         with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
+            # Copies: the file itself stays free, so that Windows lets a later save replace it.
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}
             return tensors, json.loads((file.metadata() or {}).get("facts", "{}"))
     except (SafetensorError, json.JSONDecodeError) as error:
         raise ValueError(f"{path.name} is not a whole safetensors file: {error}") from error
@@ -64,7 +65,7 @@ def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict]:
 
 def save_checkpoint(path: str | Path, model: ContextUnet, schedule: NoiseSchedule, **facts) -> None:
     """Saves the weights, the schedule, the model's configuration and the facts in one file."""
-    tensors = model.state_dict() | {SCHEDULE: schedule.beta[1:].double()}
+    tensors = model.state_dict() | {SCHEDULE: schedule.beta[1:].cpu().double()}
     save_tensors(path, tensors, facts | {"config": model.config})
 
 
@@ -76,11 +77,13 @@ def load_checkpoint(path_or_name: str | Path) -> Checkpoint:
     Raises FileNotFoundError if there is no such file, ValueError if it holds something else.
     """
     path = Path(path_or_name)
-    if not path.suffix:
+    if not path.suffix and path.name == str(path_or_name):
         path = FOLDER / f"{path_or_name}.safetensors"
     if not path.is_file():
-        shipped = ", ".join(sorted(file.stem for file in FOLDER.glob("*.safetensors")))
-        raise FileNotFoundError(f"there is no checkpoint {path} (shipped here: {shipped or 'none'})")
+        shipped = sorted(file.stem for file in FOLDER.glob("*.safetensors") if file.stem != "classifier")
+        raise FileNotFoundError(
+            f"there is no checkpoint {path} (shipped here: {', '.join(shipped) or 'none'})"
+        )
     if path.suffix in (".pth", ".pt"):
         weights, facts = _read_pickle(path), {}
         schedule = NoiseSchedule.linear()
@@ -92,7 +95,7 @@ def load_checkpoint(path_or_name: str | Path) -> Checkpoint:
     try:
         model = ContextUnet(**facts.get("config", None) or _config_from(weights))
         model.load_state_dict(weights)
-    except (KeyError, RuntimeError, TypeError) as error:
+    except (KeyError, IndexError, RuntimeError, TypeError, ValueError) as error:
         raise ValueError(f"{path.name} does not hold the weights of a ContextUnet: {error}") from error
     return Checkpoint(model.eval(), schedule, facts)
 

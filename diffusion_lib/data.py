@@ -1,9 +1,11 @@
 """Images to train on: the course's sprites, scikit-learn's digits, MNIST files, or your own arrays."""
 
 import gzip
+import lzma
 import math
 import struct
 import zipfile
+import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,19 +23,23 @@ class ImageData:
     """Images with their labels.
 
     images (N, channels, height, width) float32 in [-1, 1]; labels (N, K) one-hot float32;
-    class_names K names.
+    class_names K names. The sprites also tell what each shows: kinds, a LongTensor (N,) that points
+    into kind_names ("food/apple"); elsewhere kinds is None.
     """
 
     images: Tensor
     labels: Tensor
     class_names: tuple[str, ...]
+    kinds: Tensor | None = None
+    kind_names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.images)
 
     def subset(self, index) -> "ImageData":
         """The images that a slice, mask or LongTensor picks."""
-        return replace(self, images=self.images[index], labels=self.labels[index])
+        kinds = None if self.kinds is None else self.kinds[index]
+        return replace(self, images=self.images[index], labels=self.labels[index], kinds=kinds)
 
 
 def load_images(name_or_path: str | Path, split: str = "train", labels=None) -> ImageData:
@@ -53,6 +59,8 @@ def load_images(name_or_path: str | Path, split: str = "train", labels=None) -> 
     if split not in ("train", "held_out", "all"):
         raise ValueError(f'split must be "train", "held_out" or "all", got {split!r}')
     path = Path(name_or_path)
+    if labels is not None and path.suffix != ".npy":
+        raise ValueError(f"labels go with a .npy of images alone, got {name_or_path!r}, which brings its own")
     if name_or_path == "sprites":
         return _sprites(split)
     if name_or_path == "digits":
@@ -66,9 +74,8 @@ def load_images(name_or_path: str | Path, split: str = "train", labels=None) -> 
     if labels is None:
         labels = arrays.get("labels")
     elif isinstance(labels, (str, Path)):
-        labels = _read_arrays(Path(labels))["images"]
-    names = arrays.get("class_names")
-    return _make(path.name, arrays["images"], labels, names, _every_tenth(len(arrays["images"])), split)
+        labels = _read_arrays(Path(labels), "labels")["labels"]
+    return _make(path.name, arrays["images"], labels, arrays.get("class_names"), None, split)
 
 
 def to_display(images: Tensor) -> np.ndarray:
@@ -88,7 +95,9 @@ def to_display(images: Tensor) -> np.ndarray:
 def _sprites(split: str) -> ImageData:
     arrays = _read_arrays(DATA / "sprites.npz")
     held_out = arrays["held_out"]
-    return _make("sprites.npz", arrays["images"], arrays["labels"], arrays["class_names"], held_out, split)
+    data = _make("sprites.npz", arrays["images"], arrays["labels"], arrays["class_names"], held_out, split)
+    kinds = torch.from_numpy(arrays["kinds"][_keep(held_out, split)]).long()
+    return replace(data, kinds=kinds, kind_names=tuple(map(str, arrays["kind_names"])))
 
 
 def _digits(split: str) -> ImageData:
@@ -98,7 +107,7 @@ def _digits(split: str) -> ImageData:
     small = torch.tensor(digits.images, dtype=torch.float32)[:, None] / 16 * 255
     large = torch.nn.functional.interpolate(small, size=16, mode="bilinear").round().to(torch.uint8)
     names = [str(digit) for digit in digits.target_names]
-    return _make("digits", large[:, 0].numpy(), digits.target, names, _every_tenth(len(large)), split)
+    return _make("digits", large[:, 0].numpy(), digits.target, names, None, split)
 
 
 def _mnist(folder: Path, split: str) -> ImageData:
@@ -119,7 +128,7 @@ def _read_idx(folder: Path, name: str, axes: int) -> np.ndarray:
         raise FileNotFoundError(f"{folder} has no file {name} or {name}.gz")
     try:
         content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise ValueError(f"{path.name} cannot be unpacked: {error}") from error
     header = 4 + 4 * axes
     if len(content) < header or content[:4] != bytes((0, 0, 8, axes)):
@@ -131,25 +140,35 @@ def _read_idx(folder: Path, name: str, axes: int) -> np.ndarray:
     return np.frombuffer(content, np.uint8, offset=header).reshape(lengths)
 
 
-def _read_arrays(path: Path) -> dict[str, np.ndarray]:
+def _read_arrays(path: Path, main: str = "images") -> dict[str, np.ndarray]:
+    """The arrays of an .npz by their names, or the one of an .npy under the name `main`."""
     if not path.exists():
         raise FileNotFoundError(f"there is no file {path}")
     try:
         loaded = np.load(path, allow_pickle=False)
-        arrays = {"images": loaded} if isinstance(loaded, np.ndarray) else dict(loaded)
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        arrays = {main: loaded} if isinstance(loaded, np.ndarray) else dict(loaded)
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error, lzma.LZMAError) as error:
         raise ValueError(f"{path.name} cannot be read: {error}") from error
-    if "images" not in arrays:
-        raise ValueError(f'{path.name} must hold an array "images", it has {sorted(arrays)}')
+    if main not in arrays:
+        raise ValueError(f'{path.name} must hold an array "{main}", it has {sorted(arrays)}')
     return arrays
 
 
-def _every_tenth(count: int) -> np.ndarray:
-    return np.arange(count) % HELD_OUT_EVERY == HELD_OUT_EVERY - 1
+def _one_in_ten(classes: np.ndarray) -> np.ndarray:
+    """Which images to hold out: every tenth of each class, in an order that is random but always the same."""
+    order = np.random.default_rng(0).permutation(len(classes))
+    order = order[np.argsort(classes[order], kind="stable")]
+    held_out = np.zeros(len(classes), bool)
+    held_out[order[HELD_OUT_EVERY - 1 :: HELD_OUT_EVERY]] = True
+    return held_out
 
 
-def _make(source: str, images: np.ndarray, labels, names, held_out: np.ndarray, split: str) -> ImageData:
-    """Checks what was read, takes the split, and brings it into the form of ImageData."""
+def _keep(held_out: np.ndarray, split: str) -> np.ndarray:
+    return {"train": ~held_out, "held_out": held_out, "all": np.ones(len(held_out), bool)}[split]
+
+
+def _make(source: str, images: np.ndarray, labels, names, held_out, split: str) -> ImageData:
+    """Checks what was read and takes the split; held_out None means one image in ten."""
     if images.ndim == 3:
         images = images[..., None]
     if images.dtype != np.uint8:
@@ -165,7 +184,7 @@ def _make(source: str, images: np.ndarray, labels, names, held_out: np.ndarray, 
         raise ValueError(f"{source}: images must be square and a multiple of 4 high, got {height}x{width}")
     one_hot = _one_hot(source, len(images), labels, names)
     names = tuple(map(str, range(one_hot.shape[1]) if names is None else names))
-    keep = {"train": ~held_out, "held_out": held_out, "all": np.ones(len(images), bool)}[split]
+    keep = _keep(_one_in_ten(one_hot.argmax(dim=1).numpy()) if held_out is None else held_out, split)
     if not keep.any():
         raise ValueError(f"{source}: no image is in the split {split!r} (of {len(images)} images)")
     pixels = torch.from_numpy(images[keep]).movedim(3, 1).contiguous().float() / 127.5 - 1
@@ -186,6 +205,8 @@ def _one_hot(source: str, count: int, labels, names) -> Tensor:
     else:
         if labels.min() < 0:
             raise ValueError(f"{source}: labels must not be negative, got {int(labels.min())}")
+        if labels.max() > max(count, 1000):
+            raise ValueError(f"{source}: labels must be numbers of classes, got {int(labels.max())}")
         classes = int(labels.max()) + 1 if names is None else max(len(names), int(labels.max()) + 1)
         one_hot = torch.nn.functional.one_hot(torch.from_numpy(labels.astype(np.int64)), classes).float()
     if names is not None and len(names) != one_hot.shape[1]:

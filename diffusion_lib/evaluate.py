@@ -1,7 +1,7 @@
 """How good is a model? python -m diffusion_lib.evaluate small
 
 Draws samples of all classes with DDPM and with DDIM and measures them with the shipped judge:
-class accuracy, Frechet distance to 5,000 training images, and copies. Beside them stands the floor:
+class accuracy, Fréchet distance to 5,000 training images, and copies. Beside them stands the floor:
 what 1,000 other training images, and 1,000 held-out ones, get. --write keeps the numbers in the
 checkpoint. The judge itself is made by python -m diffusion_lib.evaluate --fit-classifier.
 """
@@ -10,9 +10,9 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
@@ -23,72 +23,90 @@ from .data import ImageData, load_images
 from .guidance import clipped, guided
 from .metrics import CLASSIFIER, class_accuracy, count_copies, frechet_distance, load_classifier
 from .plots import save_png, sheet
-from .samplers import SamplingStep, sample_ddim, sample_ddpm
+from .samplers import last, sample_ddim, sample_ddpm
 
 REAL, OTHERS = 5000, 1000
 
 
-def draw(steps: Iterator[SamplingStep], num_steps: int, name: str) -> Tensor:
-    """Runs a sampler to its end with a progress bar."""
-    step = None
-    for step in tqdm(steps, total=num_steps + 1, desc=name, dynamic_ncols=True):
-        pass
-    return step.x_t
+def split_real(data: ImageData) -> tuple[ImageData, ImageData, ImageData]:
+    """5,000 training images that samples are compared with, 1,000 others, and all but those 1,000.
 
-
-def split_real(data: ImageData) -> tuple[ImageData, ImageData]:
-    """The 5,000 training images that samples are compared with, and 1,000 others, always the same."""
+    Always the same ones.
+    """
     order = torch.randperm(len(data), generator=torch.Generator().manual_seed(1))
-    return data.subset(order[:REAL]), data.subset(order[REAL : REAL + OTHERS])
+    others = order[REAL : REAL + OTHERS]
+    all_but_others = torch.cat((order[:REAL], order[REAL + OTHERS :]))
+    return data.subset(order[:REAL]), data.subset(others), data.subset(all_but_others)
 
 
-def measure(checkpoint: Checkpoint, samples: int, samplers: list[str], seed: int, sheets: Path | None) -> dict:
-    """{sampler: {accuracy, frechet, floors, copies, seconds}} for names such as "ddpm" and "ddim-20"."""
-    training, held_out = load_images("sprites"), load_images("sprites", "held_out")
-    real, others = split_real(training)
-    judge, model, schedule = load_classifier(), checkpoint.model, checkpoint.schedule
-    unseen = held_out.subset(torch.randperm(len(held_out), generator=torch.Generator().manual_seed(1))[:OTHERS])
-    rest = training.images[torch.randperm(len(training), generator=torch.Generator().manual_seed(1))[REAL:]]
-    table = {
-        "other training images": score(judge, real.images, others)
-        | {"copies": count_copies(real.images[:OTHERS], rest)},
-        "held-out images": score(judge, real.images, unseen)
-        | {"copies": count_copies(unseen.images, training.images)},
-    }
-    labels = torch.eye(model.n_cfeat)[torch.arange(samples) % model.n_cfeat]
+def draw(checkpoint: Checkpoint, labels: Tensor, sampler: str, seed: int) -> Tensor:
+    """A sample for each label, with a progress bar. sampler is "ddpm", or "ddim-20" for 20 steps."""
+    model, schedule = checkpoint.model, checkpoint.schedule
     predict_noise = clipped(guided(model, schedule, labels), schedule)
+    generator = torch.Generator().manual_seed(seed)
+    size = (len(labels), model.in_channels, model.height, model.height)
+    x_T = torch.randn(size, generator=generator)
+    kind, _, count = sampler.partition("-")
+    if kind == "ddpm":
+        num_steps = schedule.num_steps
+        steps = sample_ddpm(predict_noise, schedule, x_T, generator=generator)
+    elif kind == "ddim" and count.isdigit():
+        num_steps = int(count)
+        steps = sample_ddim(predict_noise, schedule, x_T, num_steps=num_steps, generator=generator)
+    else:
+        raise ValueError(f'a sampler must be "ddpm" or "ddim-" and a number of steps, got {sampler!r}')
+    return last(tqdm(steps, total=num_steps + 1, desc=sampler, dynamic_ncols=True))
+
+
+def measure(
+    checkpoint: Checkpoint, samples: int, samplers: list[str], seed: int, sheets: Path | None
+) -> dict:
+    """{name: {accuracy, frechet, copies, seconds}} for real images and then for each sampler.
+
+    The copies are counted among all training images but, for other training images, themselves.
+    """
+    training, held_out = load_images("sprites"), load_images("sprites", "held_out")
+    real, others, all_but_others = split_real(training)
+    unseen, _, _ = split_real(held_out)
+    judge, table = load_classifier(), {}
+
+    def add(name: str, images: ImageData, pool: ImageData, seconds: float = 0.0) -> None:
+        table[name] = {
+            "accuracy": class_accuracy(judge, images.images, images.labels),
+            "frechet": frechet_distance(judge, real.images, images.images),
+            "copies": count_copies(images.images, pool.images),
+            "seconds": round(seconds, 1),
+        }
+
+    add("other training images", others, all_but_others)
+    add("held-out images", unseen.subset(slice(OTHERS)), training)
+    labels = torch.eye(checkpoint.model.n_cfeat)[torch.arange(samples) % checkpoint.model.n_cfeat]
     for name in samplers:
-        generator = torch.Generator().manual_seed(seed)
-        x_T = torch.randn(samples, model.in_channels, model.height, model.height, generator=generator)
-        kind, _, count = name.partition("-")
         start = time.monotonic()
-        if kind == "ddpm":
-            steps = sample_ddpm(predict_noise, schedule, x_T, generator=generator)
-            images = draw(steps, schedule.num_steps, name)
-        else:
-            steps = sample_ddim(predict_noise, schedule, x_T, num_steps=int(count), generator=generator)
-            images = draw(steps, int(count), name)
-        seconds = round(time.monotonic() - start, 1)
-        table[name] = score(judge, real.images, ImageData(images, labels, training.class_names))
-        table[name] |= {"copies": count_copies(images, training.images), "seconds": seconds}
+        images = draw(checkpoint, labels, name, seed)
+        add(name, ImageData(images, labels, training.class_names), training, time.monotonic() - start)
         if sheets is not None:
-            save_png(sheets / f"{name}.png", sheet(images[:100], columns=model.n_cfeat * 4))
+            by_class = labels[:100].argmax(dim=1).argsort(stable=True)
+            save_png(sheets / f"{name}.png", sheet(images[:100][by_class], columns=20))
+            save_png(sheets / f"{name}-mixed.png", mixed_sheet(others.images[:50], images[:50]))
     return table
 
 
-def score(judge: SpriteClassifier, real: Tensor, images: ImageData) -> dict[str, float]:
-    accuracy = class_accuracy(judge, images.images, images.labels)
-    return {"accuracy": accuracy, "frechet": frechet_distance(judge, real, images.images)}
+def mixed_sheet(real: Tensor, generated: Tensor) -> np.ndarray:
+    """Real and generated images in one random order: can the eye tell which are which?"""
+    order = torch.randperm(len(real) + len(generated), generator=torch.Generator().manual_seed(2))
+    return sheet(torch.cat((real, generated))[order], columns=20)
 
 
 def show(table: dict) -> None:
+    """Prints what `measure` gives, a line for each sampler, with the ratio to the floor."""
     floor = table["other training images"]["frechet"]
-    print(f"{'':24}{'accuracy':>9}{'Frechet':>9}{'/ floor':>9}{'exact':>8}{'near':>8}{'seconds':>9}")
+    print(f"{'':24}{'accuracy':>9}{'Fréchet':>9}{'/ floor':>9}{'exact':>8}{'near':>8}{'seconds':>9}")
     for name, row in table.items():
         exact, near = row["copies"]["exact"], row["copies"]["near"]
         print(
             f"{name:24}{row['accuracy']:>9.1%}{row['frechet']:>9.3f}{row['frechet'] / floor:>9.1f}"
-            f"{exact:>8.1%}{near:>8.1%}{row.get('seconds', 0):>9.0f}"
+            f"{exact:>8.1%}{near:>8.1%}{row['seconds']:>9.0f}"
         )
 
 
@@ -96,9 +114,11 @@ def make_classifier(num_epochs: int) -> None:
     """Trains the judge on the training split and saves it with its accuracy on the held-out one."""
     training, held_out = load_images("sprites"), load_images("sprites", "held_out")
     torch.manual_seed(0)
-    config = {"in_channels": training.images.shape[1], "num_classes": len(training.class_names)}
+    classes = training.labels.argmax(dim=1)
+    class_of_kind = [int(classes[training.kinds == kind][0]) for kind in range(len(training.kind_names))]
+    config = {"class_of_kind": class_of_kind, "in_channels": training.images.shape[1]}
     judge = SpriteClassifier(**config)
-    epochs = fit_classifier(judge, training.images, training.labels, num_epochs)
+    epochs = fit_classifier(judge, training.images, training.kinds, num_epochs)
     for loss in tqdm(epochs, total=num_epochs, desc="classifier"):
         accuracy = class_accuracy(judge, held_out.images, held_out.labels)
         tqdm.write(f"loss {loss:.4f}, held-out accuracy {accuracy:.2%}")
@@ -111,7 +131,9 @@ def main(arguments: list[str] | None = None) -> int:
     p.add_argument("--samples", type=int, default=1000, help="images for each sampler (default 1000)")
     p.add_argument("--samplers", default="ddpm,ddim-20,ddim-50", help="default: ddpm,ddim-20,ddim-50")
     p.add_argument("--seed", type=int, default=0)
-    p.add_argument("--sheets", type=Path, help="a folder for a sheet of each sampler")
+    p.add_argument(
+        "--sheets", type=Path, help="a folder for a sheet of each sampler, and one mixed with real"
+    )
     p.add_argument("--write", action="store_true", help="keep the numbers in the checkpoint's facts")
     p.add_argument("--fit-classifier", type=int, metavar="EPOCHS", help="make the judge anew instead")
     options = p.parse_args(arguments)

@@ -25,9 +25,8 @@ def guided(model: nn.Module, schedule: NoiseSchedule, context: Tensor | None = N
 
     def predict_noise(x_t: Tensor, t) -> Tensor:
         _check_eval(model)
-        schedule.check(t)
-        t = torch.as_tensor(t, device=x_t.device).reshape(-1) / schedule.num_steps
-        t = t.to(x_t.dtype)
+        t = torch.as_tensor(schedule.index(t)).to(x_t.dtype).to(x_t.device).reshape(-1)
+        t = t / schedule.num_steps
         c = _for_each_image(context, x_t)
         if not doubled:
             return model(x_t, t, c)
@@ -47,10 +46,9 @@ def clipped(predict_noise, schedule: NoiseSchedule):
     """
 
     def clipped_predict_noise(x_t: Tensor, t) -> Tensor:
-        schedule.check(t, lowest=1)
+        alpha_bar = schedule.alpha_bar[schedule.index(t, lowest=1)]
         clean = predict_clean(schedule, x_t, t, predict_noise(x_t, t)).clamp(-1, 1)
-        alpha_bar = per_image(schedule.alpha_bar, t, x_t)
-        return (x_t - alpha_bar.sqrt() * clean) / (1 - alpha_bar).sqrt()
+        return (x_t - per_image(alpha_bar.sqrt(), x_t) * clean) / per_image((1 - alpha_bar).sqrt(), x_t)
 
     return clipped_predict_noise
 

@@ -53,7 +53,9 @@ def frechet_distance(classifier: SpriteClassifier, real: Tensor, generated: Tens
     """
     for name, images in (("real", real), ("generated", generated)):
         if len(images) <= classifier.num_features:
-            raise ValueError(f"{name} must hold more than {classifier.num_features} images, got {len(images)}")
+            raise ValueError(
+                f"{name} must hold more than {classifier.num_features} images, got {len(images)}"
+            )
     distance = FrechetInceptionDistance(feature=_Features(classifier))
     for images, is_real in ((real, True), (generated, False)):
         for batch in images.split(batch_size):
@@ -77,7 +79,9 @@ def nearest_images(images: Tensor, training: Tensor, batch_size: int = 250) -> N
     return Nearest(torch.cat([f.indices for f in found]), torch.cat([f.values for f in found]) / scale)
 
 
-def count_copies(images: Tensor, training: Tensor, exact: float = 0.02, near: float = 0.15) -> dict[str, float]:
+def count_copies(
+    images: Tensor, training: Tensor, exact: float = 0.02, near: float = 0.15
+) -> dict[str, float]:
     """The share of images that repeat a training image: {"exact": ..., "near": ...}, each 0 to 1.
 
     exact: within 0.02 root mean square of one on the range [-1, 1], which no eye tells apart on a sheet;
@@ -85,4 +89,7 @@ def count_copies(images: Tensor, training: Tensor, exact: float = 0.02, near: fl
     count for training images among the *other* training images.
     """
     distance = nearest_images(images, training).distance
-    return {"exact": (distance < exact).float().mean().item(), "near": (distance < near).float().mean().item()}
+    return {
+        "exact": (distance < exact).float().mean().item(),
+        "near": (distance < near).float().mean().item(),
+    }

@@ -1,5 +1,6 @@
 """Pictures: sheets of small images, and curves."""
 
+import io
 import os
 from pathlib import Path
 
@@ -40,9 +41,25 @@ def save_png(path: str | Path, pixels: np.ndarray) -> None:
     os.replace(temporary, path)
 
 
-def show_sheet(images: Tensor, columns: int = 10, scale: int = 4) -> Image.Image:
+class Sheet:
+    """A picture for the last line of a notebook's cell: a PNG (Pillow's own is stored as a JPEG, too)."""
+
+    def __init__(self, pixels: np.ndarray):
+        self.pixels = pixels
+
+    def __repr__(self) -> str:
+        height, width = self.pixels.shape[:2]
+        return f"<Sheet {width}x{height}>"
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        Image.fromarray(self.pixels).save(buffer, format="PNG", optimize=True)
+        return buffer.getvalue()
+
+
+def show_sheet(images: Tensor, columns: int = 10, scale: int = 4) -> Sheet:
     """The sheet as a picture that a notebook shows when it is the last line of a cell."""
-    return Image.fromarray(sheet(images, columns, scale))
+    return Sheet(sheet(images, columns, scale))
 
 
 def plot_schedules(**schedules: NoiseSchedule) -> plt.Figure:
@@ -58,6 +75,7 @@ def plot_schedules(**schedules: NoiseSchedule) -> plt.Figure:
     right.set(xlabel="t", ylabel="SNR", title="signal to noise ratio")
     left.legend()
     right.legend()
+    plt.close(figure)  # a notebook would show it a second time, and keep it
     return figure
 
 
@@ -79,4 +97,5 @@ def plot_losses(losses, loss_by_t: Tensor, num_steps: int) -> plt.Figure:
     centres = (np.arange(len(loss_by_t)) + 0.5) * num_steps / len(loss_by_t)
     right.semilogy(centres, loss_by_t.cpu(), "o-")
     right.set(xlabel="t", ylabel="loss", title="loss by t")
+    plt.close(figure)
     return figure

@@ -30,12 +30,7 @@ class SamplingStep:
 
 
 def ddpm_step(
-    schedule: NoiseSchedule,
-    x_t: Tensor,
-    t,
-    predicted_noise: Tensor,
-    fresh_noise: Tensor,
-    variance: str = "beta",
+    schedule: NoiseSchedule, x_t: Tensor, t, predicted_noise: Tensor, fresh_noise: Tensor, variance="beta"
 ) -> Tensor:
     """x_{t-1}: the mean of the reverse step, plus noise of its variance, none at t = 1.
 
@@ -48,20 +43,18 @@ def ddpm_step(
     """
     if variance not in ("beta", "posterior"):
         raise ValueError(f'variance must be "beta" or "posterior", got {variance!r}')
-    schedule.check(t, lowest=1)
+    t = schedule.index(t, lowest=1)
     check_same_shape(x_t=x_t, predicted_noise=predicted_noise, fresh_noise=fresh_noise)
-    beta = per_image(schedule.beta, t, x_t)
-    alpha = per_image(schedule.alpha, t, x_t)
-    alpha_bar = per_image(schedule.alpha_bar, t, x_t)
-    alpha_bar_before = per_image(schedule.alpha_bar, t - 1, x_t)
+    beta, alpha, alpha_bar = schedule.beta[t], schedule.alpha[t], schedule.alpha_bar[t]
+    alpha_bar_before = schedule.alpha_bar[t - 1]
 
-    mean = (x_t - beta / (1 - alpha_bar).sqrt() * predicted_noise) / alpha.sqrt()
+    noise_share = per_image(beta / (1 - alpha_bar).sqrt(), x_t)
+    mean = (x_t - noise_share * predicted_noise) / per_image(alpha.sqrt(), x_t)
     if variance == "posterior":
-        sigma = ((1 - alpha_bar_before) / (1 - alpha_bar) * beta).sqrt()  # 0 at t = 1
+        sigma_squared = (1 - alpha_bar_before) / (1 - alpha_bar) * beta  # 0 at t = 1
     else:
-        step = per_image(torch.arange(schedule.num_steps + 1), t, x_t)
-        sigma = torch.where(step > 1, beta.sqrt(), 0)
-    return mean + sigma * fresh_noise
+        sigma_squared = torch.where(alpha_bar_before < 1, beta, 0)  # 0 at t = 1, where x_0 is next
+    return mean + per_image(sigma_squared.sqrt(), x_t) * fresh_noise
 
 
 def ddim_step(
@@ -85,23 +78,23 @@ def ddim_step(
     """
     if not 0 <= eta <= 1:
         raise ValueError(f"eta must lie between 0 and 1, got {eta}")
-    schedule.check(t, lowest=1)
-    schedule.check(t_next)
+    predicted_clean = predict_clean(schedule, x_t, t, predicted_noise)
+    t, t_next = schedule.index(t, lowest=1), schedule.index(t_next)
     if not bool(torch.as_tensor(t_next < t).all()):
         raise ValueError(f"t_next must be smaller than t, got t_next = {t_next} and t = {t}")
-    predicted_clean = predict_clean(schedule, x_t, t, predicted_noise)
-    alpha_bar = per_image(schedule.alpha_bar, t, x_t)
-    alpha_bar_next = per_image(schedule.alpha_bar, t_next, x_t)
+    alpha_bar, alpha_bar_next = schedule.alpha_bar[t], schedule.alpha_bar[t_next]
 
     sigma = eta * ((1 - alpha_bar_next) / (1 - alpha_bar) * (1 - alpha_bar / alpha_bar_next)).sqrt()
     direction = (1 - alpha_bar_next - sigma**2).clamp(min=0).sqrt()  # rounding may end just below 0
-    x_next = alpha_bar_next.sqrt() * predicted_clean + direction * predicted_noise
+    x_next = (
+        per_image(alpha_bar_next.sqrt(), x_t) * predicted_clean + per_image(direction, x_t) * predicted_noise
+    )
     if eta == 0:
         return x_next
     if fresh_noise is None:
         raise ValueError(f"eta = {eta} adds noise: fresh_noise must be given")
     check_same_shape(x_t=x_t, fresh_noise=fresh_noise)
-    return x_next + sigma * fresh_noise
+    return x_next + per_image(sigma, x_t) * fresh_noise
 
 
 def sample_ddpm(
@@ -119,7 +112,8 @@ def sample_ddpm(
     """
     x_t = x_T.detach()
     for t in range(schedule.num_steps, 0, -1):
-        predicted_noise = _evaluate(predict_noise, x_t, t)
+        with torch.no_grad():  # not across the yield: the caller would run without gradients, too
+            predicted_noise = predict_noise(x_t, t)
         yield SamplingStep(t, x_t, predicted_noise, predict_clean(schedule, x_t, t, predicted_noise))
         fresh_noise = standard_normal(x_t, generator)
         x_t = ddpm_step(schedule, x_t, t, predicted_noise, fresh_noise, variance)
@@ -137,13 +131,14 @@ def sample_ddim(
 ) -> Iterator[SamplingStep]:
     """num_steps steps from T down to 0, exactly that many network evaluations (DDIM, section 4.2).
 
-    Arguments as for sample_ddpm. Yields num_steps + 1 SamplingSteps. Raises ValueError at the first
-    one if num_steps is not in 1 .. T or eta not in 0 .. 1.
+    Arguments as for sample_ddpm. Yields num_steps + 1 SamplingSteps. Raises ValueError, when it is
+    iterated, if num_steps is not in 1 .. T or eta not in 0 .. 1.
     """
     x_t = x_T.detach()
     times = ddim_times(schedule.num_steps, num_steps)
     for t, t_next in zip(times[:-1], times[1:]):
-        predicted_noise = _evaluate(predict_noise, x_t, t)
+        with torch.no_grad():
+            predicted_noise = predict_noise(x_t, t)
         yield SamplingStep(t, x_t, predicted_noise, predict_clean(schedule, x_t, t, predicted_noise))
         fresh_noise = standard_normal(x_t, generator) if eta > 0 else None
         x_t = ddim_step(schedule, x_t, t, t_next, predicted_noise, eta, fresh_noise)
@@ -164,16 +159,10 @@ def last(steps: Iterator[SamplingStep]) -> Tensor:
     """Runs a sampler to its end and gives the finished image. ValueError if it yields nothing."""
     final = deque(steps, maxlen=1)
     if not final:
-        raise ValueError("the sampler yielded no step: was it run to its end before?")
+        raise ValueError("the sampler yielded no step: it was already run to its end")
     return final[0].x_t
 
 
 def standard_normal(like: Tensor, generator: torch.Generator | None = None) -> Tensor:
     """Noise shaped like `like`, drawn on the CPU and moved: a seed means the same noise on any device."""
     return torch.randn(like.shape, generator=generator, dtype=like.dtype).to(like.device)
-
-
-def _evaluate(predict_noise: PredictNoise, x_t: Tensor, t: int) -> Tensor:
-    # Gradients are off here only. Across a `yield` the caller would run without them, too.
-    with torch.no_grad():
-        return predict_noise(x_t, t)

@@ -41,6 +41,8 @@ class NoiseSchedule:
             raise ValueError(f"each beta must lie between 0 and 1, got {low:g} to {high:g}")
         beta = torch.cat([beta.new_zeros(1), beta])
         alpha = 1 - beta
+        if alpha.prod() == 0:
+            raise ValueError("beta is too large: nothing at all is left of the image at T (alpha_bar is 0)")
         # A product of 500 float32 factors gathers 500 rounding errors. The reference code takes
         # exp(sum(log alpha)) against that; a product in float64 is as good and reads like the paper.
         return cls(beta, alpha, alpha.cumprod(dim=0))
@@ -75,33 +77,39 @@ class NoiseSchedule:
             arrays = tuple(array.float() for array in arrays)
         return NoiseSchedule(*(array.to(device_or_dtype) for array in arrays))
 
-    def check(self, t, lowest: int = 0) -> None:
-        """Raises ValueError unless t, a step or a LongTensor of steps, lies in lowest .. T."""
+    def index(self, t, lowest: int = 0):
+        """t, a step or a LongTensor (batch,) of steps, checked, and moved to where the arrays are.
+
+        Raises ValueError unless each step lies in lowest .. T.
+        """
         if isinstance(t, Tensor):
             if t.dtype != torch.long or t.ndim > 1 or t.numel() == 0:
                 got = f"{t.dtype} of shape {tuple(t.shape)}"
                 raise ValueError(f"t must be an int or a LongTensor of shape (batch,), got {got}")
+            t = t.to(self.beta.device)
             low, high = t.min().item(), t.max().item()
-        elif isinstance(t, bool) or not isinstance(t, int):
+        elif isinstance(t, bool) or not hasattr(t, "__index__"):
             raise ValueError(f"t must be an int or a LongTensor of shape (batch,), got {t!r}")
         else:
-            low = high = t
+            low = high = t = t.__index__()  # NumPy's integers are welcome
         if low < lowest or high > self.num_steps:
             wrong = low if low < lowest else high
             raise ValueError(f"t must lie in {lowest} .. {self.num_steps}, got {wrong}")
+        return t
 
 
-def per_image(values: Tensor, t, x: Tensor) -> Tensor:
-    """values[t], shaped to multiply the images x: one number, or (batch, 1, 1, 1) for a t of (batch,).
+def per_image(values: Tensor, x: Tensor) -> Tensor:
+    """values, one number or (batch,), shaped to multiply the images x, in their dtype and on their device.
 
-    Comes in the dtype and on the device of x, so a schedule in float64 leaves float32 images float32.
-    Raises ValueError if t has another length than the batch.
+    What comes from the schedule is computed in its float64 and made small here, at the very end: near
+    t = 1, 1 - alpha_bar would lose half its digits in float32. Raises ValueError for another length.
     """
-    if not isinstance(t, Tensor) or t.ndim == 0:
-        return values[t].to(dtype=x.dtype, device=x.device)
-    if len(t) not in (1, len(x)):
-        raise ValueError(f"t must have one entry for each of the {len(x)} images, got {len(t)}")
-    return values[t.to(values.device)].to(dtype=x.dtype, device=x.device).view(-1, *[1] * (x.ndim - 1))
+    values = values.to(x.dtype).to(x.device)  # first the dtype: MPS has no float64
+    if values.ndim == 0:
+        return values
+    if len(values) not in (1, len(x)):
+        raise ValueError(f"t must have one entry for each of the {len(x)} images, got {len(values)}")
+    return values.view(-1, *[1] * (x.ndim - 1))  # (batch, 1, 1, 1)
 
 
 def add_noise(schedule: NoiseSchedule, x_0: Tensor, t, noise: Tensor) -> Tensor:
@@ -112,10 +120,9 @@ def add_noise(schedule: NoiseSchedule, x_0: Tensor, t, noise: Tensor) -> Tensor:
     x_0 and noise (batch, ...), noise standard normal; t an int or a LongTensor (batch,), 0 .. T.
     Raises ValueError if t is out of range or the shapes differ.
     """
-    schedule.check(t)
+    alpha_bar = schedule.alpha_bar[schedule.index(t)]
     check_same_shape(x_0=x_0, noise=noise)
-    alpha_bar = per_image(schedule.alpha_bar, t, x_0)
-    return alpha_bar.sqrt() * x_0 + (1 - alpha_bar).sqrt() * noise
+    return per_image(alpha_bar.sqrt(), x_0) * x_0 + per_image((1 - alpha_bar).sqrt(), x_0) * noise
 
 
 def predict_clean(schedule: NoiseSchedule, x_t: Tensor, t, noise: Tensor) -> Tensor:
@@ -126,10 +133,9 @@ def predict_clean(schedule: NoiseSchedule, x_t: Tensor, t, noise: Tensor) -> Ten
     With the noise that was added it gives x_0 back; with a network's prediction it gives the
     network's best guess. Shapes and errors as for add_noise.
     """
-    schedule.check(t)
+    alpha_bar = schedule.alpha_bar[schedule.index(t)]
     check_same_shape(x_t=x_t, noise=noise)
-    alpha_bar = per_image(schedule.alpha_bar, t, x_t)
-    return (x_t - (1 - alpha_bar).sqrt() * noise) / alpha_bar.sqrt()
+    return (x_t - per_image((1 - alpha_bar).sqrt(), x_t) * noise) / per_image(alpha_bar.sqrt(), x_t)
 
 
 def snr(schedule: NoiseSchedule, t) -> Tensor:
@@ -137,8 +143,7 @@ def snr(schedule: NoiseSchedule, t) -> Tensor:
 
     (Kingma et al. 2021, arXiv 2107.00630, section 3.1.) t an int or a LongTensor of any length.
     """
-    schedule.check(t)
-    alpha_bar = schedule.alpha_bar[t]
+    alpha_bar = schedule.alpha_bar[schedule.index(t)]
     return alpha_bar / (1 - alpha_bar)
 
 

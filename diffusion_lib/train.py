@@ -26,8 +26,10 @@ from .schedule import NoiseSchedule
 from .training import TrainingStep, train
 from .unet import ContextUnet
 
-SAME = ("data", "n_feat", "batch_size", "learning_rate", "warmup_steps", "context_dropout", "ema_decay", "seed",
-        "schedule", "num_steps", "beta_start", "beta_end", "epochs")  # fmt: skip
+SAME = (
+    "epochs", "n_feat", "batch_size", "learning_rate", "warmup_steps", "context_dropout",
+    "ema_decay", "seed", "schedule", "num_steps", "beta_start", "beta_end",
+)  # what a resumed run must share with its beginning  # fmt: skip
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -36,7 +38,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         description="Train a ContextUnet. Ctrl-C stops cleanly; the same command with --resume goes on.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    p.add_argument("--data", default="sprites", help="sprites, digits, mnist, or a folder, .npz or .npy of yours")
+    p.add_argument(
+        "--data", default="sprites", help="sprites, digits, mnist, or a folder, .npz or .npy of yours"
+    )
     p.add_argument("--labels", help="the .npy of labels that belongs to a --data of .npy")
     p.add_argument("--epochs", type=int, required=True, help="how often to go through the data")
     p.add_argument("--out", type=Path, required=True, help="folder for the model, the state and the sheets")
@@ -46,8 +50,12 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     p.add_argument("--batch-size", type=int, default=64, help="images a step")
     p.add_argument("--learning-rate", type=float, default=2e-3, help="highest learning rate of Adam")
     p.add_argument("--warmup-steps", type=int, default=50, help="steps up to that rate")
-    p.add_argument("--context-dropout", type=float, default=0.1, help="share of images trained without their class")
-    p.add_argument("--ema-decay", type=float, default=0.999, help="how much of the average stays at each step")
+    p.add_argument(
+        "--context-dropout", type=float, default=0.1, help="share of images trained without their class"
+    )
+    p.add_argument(
+        "--ema-decay", type=float, default=0.999, help="how much of the average stays at each step"
+    )
     p.add_argument("--seed", type=int, default=0, help="of the weights and of all that is drawn")
     p.add_argument("--schedule", choices=("linear", "cosine"), default="linear", help="noise schedule")
     p.add_argument("--num-steps", type=int, default=500, help="T, the steps of the schedule")
@@ -64,7 +72,7 @@ def choose_device(name: str) -> torch.device:
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
         name = next(kind for kind, is_there in there.items() if is_there)
-    if not there.get(name.split(":")[0], False):
+    if not there.get(name, False):
         usable = ", ".join(kind for kind, is_there in there.items() if is_there)
         raise ValueError(f"device must be auto or one of {usable} on this machine, got {name}")
     return torch.device(name)
@@ -97,18 +105,32 @@ def take_up(path: Path, settings: dict) -> tuple[dict | None, float]:
     if not path.exists():
         return None, 0.0
     tensors, facts = load_tensors(path)
+    if "settings" not in facts:
+        raise ValueError(f"{path} is not the state of a training run")
     for name, value in settings.items():
-        if facts["settings"].get(name) != value:
+        if name != "data" and facts["settings"].get(name) != value:
             raise ValueError(f"{path} was made with {name} = {facts['settings'].get(name)}, got {value}")
     return tensors, facts["seconds"]
 
 
 def save(out: Path, step: TrainingStep, schedule: NoiseSchedule, settings: dict, seconds: float) -> None:
-    """The state first, then the model that is made from it: a kill between the two loses nothing."""
-    save_tensors(out / "run.safetensors", step.run.tensors(), {"settings": settings, "seconds": seconds})
+    """The model first, then the state: a kill between the two leaves a state that will make the model again.
+
+    Raises FloatingPointError, and keeps the files of before, if the last update has ruined the weights:
+    its loss was still finite, and what the weights now give is not.
+    """
+    model = step.run.model.eval()
+    device = step.losses.device
+    image = torch.zeros(1, model.in_channels, model.height, model.height, device=device)
+    with torch.no_grad():
+        if not model(image, torch.ones(1, device=device)).isfinite().all():
+            raise FloatingPointError(
+                f"the weights are ruined at step {step.step}: the learning rate may be too high"
+            )
     facts = {"settings": settings, "seconds": round(seconds), "step": step.step, "loss": step.loss}
     facts |= {"images_seen": step.step * settings["batch_size"], "device": str(step.losses.device)}
     save_checkpoint(out / "model.safetensors", step.run.ema_model, schedule, **facts)
+    save_tensors(out / "run.safetensors", step.run.tensors(), {"settings": settings, "seconds": seconds})
 
 
 def draw_sheet(out: Path, step: TrainingStep, schedule: NoiseSchedule) -> None:
@@ -123,14 +145,28 @@ def draw_sheet(out: Path, step: TrainingStep, schedule: NoiseSchedule) -> None:
     save_png(out / f"sheet-{step.step:06d}.png", sheet(images, columns=8))
 
 
+def draw_losses(out: Path, step: TrainingStep, schedule: NoiseSchedule) -> None:
+    """The loss of each epoch, and of the last one by t."""
+    by_epoch = step.run.loss_history.sum(dim=2)
+    figure = plot_losses(by_epoch[:, 0] / by_epoch[:, 1], step.run.loss_by_t(), schedule.num_steps)
+    out.mkdir(parents=True, exist_ok=True)
+    figure.savefig(out / "losses.png")
+
+
 def run(options: argparse.Namespace) -> int:
     """Trains to the end or to Ctrl-C and gives the exit status: 0, or 130 after Ctrl-C."""
     data = load_images(options.data, labels=options.labels)
-    settings = {name: getattr(options, name) for name in SAME} | {"data_sha256": fingerprint(data)}
+    settings = {name: getattr(options, name) for name in SAME}
+    settings |= {"data": Path(options.data).name, "data_sha256": fingerprint(data)}
     state_file = options.out / "run.safetensors"
     if state_file.exists() and not options.resume:
         raise ValueError(f"{state_file} is there already: add --resume to go on, or choose another --out")
+    if options.save_every < 1 or options.sheets < 0:
+        raise ValueError(f"--save-every must be at least 1 and --sheets at least 0, got {options.save_every} "
+                         f"and {options.sheets}")  # fmt: skip
     state, seconds_before = take_up(state_file, settings)
+    for left_over in options.out.glob("*.tmp"):  # of a run that was killed while it saved
+        left_over.unlink()
     device = choose_device(options.device)
     if options.schedule == "cosine":
         schedule = NoiseSchedule.cosine(options.num_steps)
@@ -149,6 +185,8 @@ def run(options: argparse.Namespace) -> int:
 
     num_steps = options.epochs * (len(data) // options.batch_size)
     done = int(state["step"]) if state else 0
+    if done:
+        print(f"going on after step {done} of {num_steps}")
     sheet_at = {round(num_steps * (i + 1) / options.sheets) for i in range(options.sheets)}
     start, average, step = time.monotonic(), None, None
     progress = tqdm(total=num_steps * options.batch_size, initial=done * options.batch_size, unit="img",
@@ -158,20 +196,20 @@ def run(options: argparse.Namespace) -> int:
             average = step.loss if average is None else 0.98 * average + 0.02 * step.loss
             progress.set_postfix(loss=f"{average:.4f}", epoch=step.epoch, refresh=False)
             progress.update(options.batch_size)
-            if step.step % options.save_every == 0 or step.step == num_steps or stop.asked:
-                save(options.out, step, schedule, settings, seconds_before + time.monotonic() - start)
+            stopping = stop.asked  # asked once: a Ctrl-C from here on is seen at the next step
             if step.step in sheet_at:
                 draw_sheet(options.out, step, schedule)
-            if stop.asked:
+            if step.step == num_steps or stopping:
+                draw_losses(options.out, step, schedule)
+            if step.step % options.save_every == 0 or step.step == num_steps or stopping:
+                save(options.out, step, schedule, settings, seconds_before + time.monotonic() - start)
+            if stopping:
                 break
     if step is None:
         print(f"{options.out} is complete: {num_steps} steps were done before")
         return 0
-    by_epoch = step.run.loss_history.sum(dim=2)
-    losses = by_epoch[:, 0] / by_epoch[:, 1]
-    plot_losses(losses, step.run.loss_by_t(), schedule.num_steps).savefig(options.out / "losses.png")
     if step.step < num_steps:
-        print(f"stopped after step {step.step} of {num_steps}, all saved; the same command with --resume goes on")
+        print(f"stopped after step {step.step} of {num_steps}, all saved; add --resume to go on")
         return 130
     print(f"done: {options.out / 'model.safetensors'}")
     return 0
@@ -181,9 +219,11 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
     try:
         return run(options)
-    except (ValueError, FileNotFoundError, FloatingPointError) as error:
+    except (ValueError, OSError, FloatingPointError) as error:
         print(f"error: {error}", file=sys.stderr)
-        return 1
+    except KeyboardInterrupt:  # before the first step, or a second time
+        print("stopped; what was saved before is whole", file=sys.stderr)
+    return 1
 
 
 if __name__ == "__main__":

@@ -16,12 +16,7 @@ LOSS_BINS = 20  # the loss is kept for each twentieth of the steps 1 .. T
 
 
 def noise_prediction_loss(
-    model: nn.Module,
-    schedule: NoiseSchedule,
-    x_0: Tensor,
-    t: Tensor,
-    noise: Tensor,
-    context: Tensor | None = None,
+    model: nn.Module, schedule: NoiseSchedule, x_0: Tensor, t: Tensor, noise: Tensor, context=None
 ) -> Tensor:
     """How far the predicted noise is from the noise that was added, for each image: (batch,).
 
@@ -31,18 +26,16 @@ def noise_prediction_loss(
     (batch, K) or None. The mean of the result is what training makes small.
     """
     x_t = add_noise(schedule, x_0, t, noise)
-    predicted_noise = model(x_t, (t / schedule.num_steps).to(x_t.dtype), context)
+    predicted_noise = model(x_t, t.to(x_t.dtype) / schedule.num_steps, context)
     return (noise - predicted_noise).square().flatten(start_dim=1).mean(dim=1)
 
 
 @dataclass(frozen=True, eq=False)
 class TrainingStep:
-    """What is known after one step of training.
+    """What is known after one step of training: step 1 .. num_steps, epoch 1 .. num_epochs.
 
-    step        1 .. num_steps; epoch 1 .. num_epochs
-    loss        mean of losses
-    t, losses   the steps drawn for the images of the batch and the loss of each, (batch,)
-    run         the models and all other state: run.ema_model is the one to sample from
+    t and losses (batch,) are the steps drawn for the images and the loss of each, loss is their mean.
+    run holds the models and all other state: run.ema_model is the one to sample from.
     """
 
     step: int
@@ -60,8 +53,14 @@ class TrainingRun:
 
     def __init__(self, model: nn.Module, ema_decay: float, seed: int):
         self.model = model.to(memory_format=torch.channels_last)  # a layout in which CPUs convolve faster
+
+        def average(averaged: list[Tensor], current: list[Tensor], num_averaged: Tensor) -> None:
+            # A constant decay of 0.999 would still hold a tenth of the random first weights after
+            # 2,000 steps, and draw noise. So it grows to ema_decay with the number of steps.
+            decay = min(ema_decay, (1 + int(num_averaged)) / (10 + int(num_averaged)))
+            get_ema_multi_avg_fn(decay)(averaged, current, num_averaged)
+
         # use_buffers: BatchNorm's running mean and variance are averaged like the weights.
-        average = get_ema_multi_avg_fn(ema_decay)
         self.averaged = AveragedModel(model, multi_avg_fn=average, use_buffers=True)
         self.optimizer = torch.optim.Adam(model.parameters(), fused=True)
         self.generator = torch.Generator().manual_seed(seed)
@@ -75,7 +74,7 @@ class TrainingRun:
         return self.averaged.module.eval()
 
     def loss_by_t(self, epoch: int = -1) -> Tensor:
-        """The mean loss in one epoch for each twentieth of the steps 1 .. T, small t first: (20,)."""
+        """An epoch's mean loss for each twentieth of 1 .. T, small t first: (20,), NaN where none fell."""
         total, count = self.loss_history[epoch]
         return total / count
 
@@ -84,7 +83,8 @@ class TrainingRun:
         if epoch > len(self.loss_history):
             row = torch.zeros(1, 2, LOSS_BINS, dtype=torch.float64)
             self.loss_history = torch.cat((self.loss_history, row))
-        both = torch.stack((losses.double().cpu(), torch.ones(len(losses), dtype=torch.float64)))
+        losses = losses.cpu().double()  # MPS has no float64
+        both = torch.stack((losses, torch.ones_like(losses)))
         self.loss_history[-1].index_add_(1, which, both)
 
     def tensors(self) -> dict[str, Tensor]:
@@ -94,7 +94,7 @@ class TrainingRun:
         for index, moments in self.optimizer.state_dict()["state"].items():
             result |= {f"adam.{index}.{name}": value for name, value in moments.items()}
         result |= {"generator": self.generator.get_state(), "order": self.order}
-        return result | {"step": torch.tensor(self.step), "loss_history": self.loss_history}
+        return result | {"step": torch.tensor(self.step), "loss_history": self.loss_history.clone()}
 
     def load(self, tensors: dict[str, Tensor]) -> None:
         """Takes up what `tensors` gave. Raises RuntimeError if it is of another network."""
@@ -126,7 +126,7 @@ def train(
     learning_rate: float = 2e-3,
     warmup_steps: int = 50,
     context_dropout: float = 0.1,
-    ema_decay: float = 0.995,
+    ema_decay: float = 0.999,
     seed: int = 0,
     resume: dict[str, Tensor] | None = None,
 ) -> Iterator[TrainingStep]:
@@ -134,12 +134,11 @@ def train(
 
     Each image gets its own t ~ U{1..T} and its own noise; with probability context_dropout its context
     is zeroed, so that the network also learns to do without (Ho & Salimans 2022, algorithm 1). The
-    learning rate climbs for warmup_steps and then falls in a line to 0 at the last step. An epoch goes
+    learning rate climbs for warmup_steps and falls in a line that meets 0 after the last step. An epoch goes
     through the data once, in a new order, and leaves out the images that do not fill a batch.
 
-    All randomness is drawn on the CPU from one generator with this seed; torch's own is left alone.
-    resume takes what step.run.tensors() gave in a run with the same arguments, and goes on after it.
-    The device is the model's.
+    All randomness is drawn on the CPU from one generator with this seed; torch's own is left alone. The
+    device is the model's. resume takes what step.run.tensors() gave in a run with the same arguments.
 
     Raises ValueError for arguments out of range or data that does not fit the model, and
     FloatingPointError, before the weights change, if the loss is no longer a number.
@@ -147,10 +146,13 @@ def train(
     steps_per_epoch = _check(model, data, num_epochs, batch_size, learning_rate, context_dropout, ema_decay)
     num_steps = num_epochs * steps_per_epoch
     device = next(model.parameters()).device
-    images, labels = data.images.to(device), data.labels.to(device)
+    dtype = next(model.parameters()).dtype
+    images, labels = data.images.to(device, dtype), data.labels.to(device, dtype)
     run = TrainingRun(model, ema_decay, seed)
     if resume is not None:
         run.load(resume)
+        if len(run.order) != len(data):
+            raise ValueError(f"resume must be of a run on {len(data)} images, got {len(run.order)}")
 
     def rate_factor(step: int) -> float:
         return min((step + 1) / max(warmup_steps, 1), 1.0) * (1 - step / num_steps)
@@ -166,44 +168,47 @@ def train(
         chosen = run.order[place * batch_size : (place + 1) * batch_size].to(device)
         x_0, context = images[chosen], labels[chosen]
         t = torch.randint(1, schedule.num_steps + 1, (batch_size,), generator=run.generator)
-        noise = torch.randn(x_0.shape, generator=run.generator)
+        noise = torch.randn(x_0.shape, generator=run.generator, dtype=dtype)
         keep = torch.rand(batch_size, 1, generator=run.generator) >= context_dropout  # 1 = keep
 
         model.train()
+        buffers = [buffer.clone() for buffer in model.buffers()]
         context = context * keep.to(device)
         losses = noise_prediction_loss(model, schedule, x_0, t.to(device), noise.to(device), context)
         loss = losses.mean()
-        if not loss.isfinite():
-            raise FloatingPointError(
-                f"the loss is {loss.item()} at step {run.step + 1}: a learning rate of {learning_rate:g} may "
-                "be too high, or an image is not finite. The weights are those of the step before."
-            )
         used_rate = scheduler.get_last_lr()[0]
         run.optimizer.zero_grad()
         loss.backward()
+        gradient = torch.nn.utils.get_total_norm([p.grad for p in model.parameters()])
+        if not (loss + gradient).isfinite():
+            for buffer, before in zip(model.buffers(), buffers):
+                buffer.copy_(before)  # the forward has moved BatchNorm's averages
+            raise FloatingPointError(
+                f"the loss is {loss.item()}, its gradient {gradient.item()} at step {run.step + 1}: the rate "
+                f"{learning_rate:g} may be too high, or an image not finite. The model is as it was before."
+            )
         run.optimizer.step()
         scheduler.step()
         run.averaged.update_parameters(model)
         run.step += 1
         epoch = (run.step - 1) // steps_per_epoch + 1
         run.record(epoch, (t - 1) * LOSS_BINS // schedule.num_steps, losses.detach())
-        yield TrainingStep(
-            run.step, num_steps, epoch, loss.item(), t, losses.detach(), used_rate, run
-        )
+        yield TrainingStep(run.step, num_steps, epoch, loss.item(), t, losses.detach(), used_rate, run)
 
 
 def _check(model, data, num_epochs, batch_size, learning_rate, context_dropout, ema_decay) -> int:
     """The number of steps in an epoch; raises ValueError for what `train` cannot work with."""
-    if num_epochs < 1:
-        raise ValueError(f"num_epochs must be at least 1, got {num_epochs}")
-    if not 1 <= batch_size <= len(data):
-        raise ValueError(f"batch_size must lie in 1 .. {len(data)} (all images), got {batch_size}")
-    if not 0 < learning_rate < float("inf"):
-        raise ValueError(f"learning_rate must be positive, got {learning_rate}")
-    if not 0 <= context_dropout <= 1:
-        raise ValueError(f"context_dropout must lie between 0 and 1, got {context_dropout}")
-    if not 0 <= ema_decay < 1:
-        raise ValueError(f"ema_decay must lie between 0 and 1, 1 excluded, got {ema_decay}")
+    for name, value, fits, allowed in (
+        ("num_epochs", num_epochs, num_epochs >= 1, "be at least 1"),
+        ("num_epochs", num_epochs, isinstance(num_epochs, int), "be a whole number"),
+        ("batch_size", batch_size, isinstance(batch_size, int), "be a whole number"),
+        ("batch_size", batch_size, 1 <= batch_size <= len(data), f"lie in 1 .. {len(data)} (all images)"),
+        ("learning_rate", learning_rate, 0 < learning_rate < float("inf"), "be positive"),
+        ("context_dropout", context_dropout, 0 <= context_dropout <= 1, "lie between 0 and 1"),
+        ("ema_decay", ema_decay, 0 <= ema_decay < 1, "lie between 0 and 1, 1 excluded"),
+    ):
+        if not fits:
+            raise ValueError(f"{name} must {allowed}, got {value}")
     config = getattr(model, "config", None)
     if config is not None:
         image = (config["in_channels"], config["height"], config["height"])

@@ -97,12 +97,9 @@ class EmbedFC(nn.Module):
 class ContextUnet(nn.Module):
     """Predicts the noise in an image from the image, the time and a context vector.
 
-    in_channels  3 for colour, 1 for grey
-    n_feat       channels at full size; a multiple of 8 (GroupNorm makes 8 groups of them)
-    n_cfeat      length of the context vector
-    height       height and width of the images, a multiple of 4
-
-    Raises ValueError, here and in forward, for a size or shape that does not fit.
+    in_channels is 3 for colour, 1 for grey; n_feat the channels at full size, a multiple of 8 (GroupNorm
+    makes 8 groups of them); n_cfeat the length of the context vector; height that of the square images,
+    a multiple of 4. Raises ValueError, here and in forward, for a size or shape that does not fit.
     """
 
     def __init__(self, in_channels: int, n_feat: int = 256, n_cfeat: int = 10, height: int = 28):

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -26,7 +27,9 @@ def test_the_published_numbers():
     s = NoiseSchedule.linear()
     assert s.alpha_bar[500].sqrt().item() == pytest.approx(0.0797, abs=5e-5)
     assert NoiseSchedule.linear(1000).alpha_bar[1000].sqrt().item() == pytest.approx(0.006, abs=5e-4)
-    assert NoiseSchedule.linear(500, 2e-4, 0.04).alpha_bar[500].sqrt().item() == pytest.approx(0.006, abs=5e-4)
+    assert NoiseSchedule.linear(500, 2e-4, 0.04).alpha_bar[500].sqrt().item() == pytest.approx(
+        0.006, abs=5e-4
+    )
     assert (1 - s.alpha_bar[1]).sqrt().item() == pytest.approx(0.01, rel=1e-6)
     assert (1 - s.alpha_bar[100]).sqrt().item() == pytest.approx(0.433, abs=5e-4)
 
@@ -56,6 +59,7 @@ def test_cosine_is_equation_17():
         (lambda: NoiseSchedule.linear(beta_end=1.0), "each beta must lie between 0 and 1"),
         (lambda: NoiseSchedule.linear(beta_start=0.0), "each beta must lie between 0 and 1"),
         (lambda: NoiseSchedule.from_beta([0.1, float("nan")]), "each beta must lie between 0 and 1"),
+        (lambda: NoiseSchedule.linear(1000, 1e-4, 0.999), "beta is too large: nothing at all is left"),
         (lambda: NoiseSchedule.from_beta([]), "beta must be a row of numbers"),
         (lambda: NoiseSchedule.from_beta([[0.1]]), "beta must be a row of numbers"),
     ],
@@ -121,6 +125,23 @@ def test_one_t_for_all_equals_a_t_for_each(schedule, generator):
     assert torch.equal(add_noise(schedule, x_0, torch.tensor(77), noise), add_noise(schedule, x_0, 77, noise))
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_small_steps_keep_their_digits(dtype):
+    """1 - alpha_bar_1 = 1e-6 is lost if alpha_bar is rounded to the images' dtype before it is subtracted."""
+    s = NoiseSchedule.linear(500, beta_start=1e-6)
+    noise = torch.full((1, 1, 1, 1), 1.0, dtype=dtype)
+    x_1 = add_noise(s, torch.zeros_like(noise), 1, noise)
+    assert x_1.dtype == dtype and x_1.item() == pytest.approx(1e-3, rel=2 * torch.finfo(dtype).eps)
+
+
+def test_t_may_lie_on_another_device_and_be_numpys(schedule, device):
+    t = torch.tensor([1, 100], device=device)
+    assert torch.equal(snr(schedule, t).cpu(), snr(schedule, t.cpu()))
+    x = torch.ones(2, 1, 2, 2, device=device)
+    assert torch.allclose(add_noise(schedule, x, t, x).cpu(), add_noise(schedule, x.cpu(), t.cpu(), x.cpu()))
+    assert torch.equal(add_noise(schedule, x, np.int64(3), x), add_noise(schedule, x, 3, x))
+
+
 def test_snr(schedule):
     assert snr(schedule, 0).item() == math.inf
     ratio = snr(schedule, torch.arange(1, 501))
@@ -149,5 +170,7 @@ def test_bad_t_is_refused(schedule, t, message):
 
 
 def test_noise_of_another_shape_is_refused(schedule):
-    with pytest.raises(ValueError, match=r"noise must have the shape of x_0, \(2, 3, 4, 4\), got \(3, 4, 4\)"):
+    with pytest.raises(
+        ValueError, match=r"noise must have the shape of x_0, \(2, 3, 4, 4\), got \(3, 4, 4\)"
+    ):
         add_noise(schedule, torch.zeros(2, 3, 4, 4), 1, torch.zeros(3, 4, 4))

@@ -78,7 +78,8 @@ def test_shapes_are_those_of_the_published_table():
     model = ContextUnet(3, n_feat=64, n_cfeat=5, height=28)
     rows = trace_shapes(model, torch.zeros(32, 3, 28, 28), torch.zeros(1, 1, 1, 1), torch.zeros(32, 5))
     text = [
-        f"{r.name} {r.type} {','.join(map(str, r.input_shape))} {','.join(map(str, r.output_shape))}" for r in rows
+        f"{r.name} {r.type} {','.join(map(str, r.input_shape))} {','.join(map(str, r.output_shape))}"
+        for r in rows
     ]
     assert "\n".join(text) == TRACE
     assert sum(r.num_parameters for r in rows) == sum(p.numel() for p in model.parameters())

@@ -1,0 +1,165 @@
+"""Sets the course up in its own .venv and starts it: python course.py lab, or python course.py test.
+
+Needs Python 3.11 or newer and nothing else. This file is the standard library alone, and is written so
+that an older Python can still read it and say what it lacks.
+"""
+
+import argparse
+import errno
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+
+ROOT = os.path.dirname(os.path.abspath(__file__))
+VENV = os.path.join(ROOT, ".venv")
+PYTHON = os.path.join(
+    VENV, "Scripts" if os.name == "nt" else "bin", "python.exe" if os.name == "nt" else "python"
+)
+STAMP = os.path.join(VENV, "course-stamp.txt")
+OLDEST = (3, 11)
+ROOM = 3 * 10**9  # bytes that the packages take with room to unpack them
+START = "notebooks/00_start_here.ipynb"
+
+DESCRIPTION = """\
+commands:
+  lab             set up if need be, then open JupyterLab in the browser
+  test [ARGS]     set up if need be, then run every test; ARGS go to pytest
+  setup           set up only (for a room that will be offline later)
+
+The set-up goes into .venv beside this file and is skipped while the requirements stay the same.
+To start over, delete .venv."""
+
+
+class Problem(Exception):
+    """Something that a person can put right, said in a sentence or two."""
+
+
+def call(arguments, problem=None):
+    """Runs a command with this folder as its place. Problem(problem) if it fails."""
+    process = subprocess.Popen(arguments, cwd=ROOT)
+    while True:
+        try:
+            status = process.wait()
+            break
+        except KeyboardInterrupt:  # the command has heard it too: let it end in its own way
+            continue
+    if status and problem:
+        raise Problem(problem)
+    return status
+
+
+def requirements(with_tests):
+    return ["requirements.txt"] + (["requirements-test.txt"] if with_tests else [])
+
+
+def stamp(with_tests):
+    """What .venv was made from: when it changes, the packages are installed again."""
+    digest = hashlib.sha256(repr((sys.version_info[:3], ROOT)).encode())
+    for name in requirements(with_tests):
+        with open(os.path.join(ROOT, name), "rb") as file:
+            digest.update(file.read())
+    return digest.hexdigest()
+
+
+def is_ready(with_tests):
+    if not (os.path.exists(PYTHON) and os.path.exists(STAMP)):
+        return False
+    with open(STAMP) as file:
+        return stamp(with_tests) in file.read().split()
+
+
+def make_venv():
+    if (
+        os.path.exists(PYTHON)
+        and subprocess.call([PYTHON, "-m", "pip", "--version"], stdout=subprocess.DEVNULL) == 0
+    ):
+        return
+    print("Making .venv ...", flush=True)
+    try:
+        import ensurepip  # noqa: F401  Debian and Ubuntu ship Python without it
+        import venv  # noqa: F401
+    except ImportError:
+        version = "{}.{}".format(*sys.version_info[:2])
+        raise Problem(
+            "This Python lacks the modules venv and ensurepip. On Debian and Ubuntu:\n"
+            "    sudo apt install python" + version + "-venv\n"
+            "Elsewhere install Python from python.org, then run this command again."
+        ) from None
+    shutil.rmtree(VENV, ignore_errors=True)
+    call([sys.executable, "-m", "venv", VENV], "Python could not make " + VENV + " (see its message above).")
+
+
+def set_up(with_tests):
+    """Makes .venv and installs the pinned packages, unless that was done before."""
+    if is_ready(with_tests):
+        return
+    free = shutil.disk_usage(ROOT).free
+    if free < ROOM:
+        raise Problem(
+            f"The disk has {free / 1e9:.1f} GB free, the packages need {ROOM / 1e9:.0f} GB. "
+            "Make room and run this command again."
+        )
+    make_venv()
+    print("Installing packages into .venv (minutes the first time) ...", flush=True)
+    command = [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    for name in requirements(with_tests):
+        command += ["-r", name]
+    call(
+        command,
+        "pip could not install the packages (see its message above). The usual reasons: no connection to\n"
+        "the internet, a proxy that pip does not know (set HTTPS_PROXY), or a full disk. Nothing is lost:\n"
+        "run this command again once that is fixed.",
+    )
+    # So that notebooks in any folder, and kernels started from anywhere, find diffusion_lib.
+    site = subprocess.check_output(
+        [PYTHON, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], text=True
+    )
+    with open(os.path.join(site.strip(), "diffusion-course.pth"), "w") as file:
+        file.write(ROOT + "\n")
+    done = [stamp(False)] + ([stamp(True)] if with_tests else [])
+    with open(STAMP + ".tmp", "w") as file:
+        file.write("\n".join(done) + "\n")
+    os.replace(STAMP + ".tmp", STAMP)
+
+
+def lab(more):
+    """JupyterLab on localhost with its token, this folder as root, open at the first notebook."""
+    url = "--LabApp.default_url=/lab/tree/" + START if os.path.exists(os.path.join(ROOT, START)) else None
+    return call([PYTHON, "-m", "jupyterlab"] + ([url] if url else []) + more)
+
+
+def main():
+    if sys.version_info < OLDEST:
+        have, need = ("{}.{}".format(*version[:2]) for version in (sys.version_info, OLDEST))
+        print("The course needs Python " + need + " or newer, this one is " + have + ".", file=sys.stderr)
+        return 1
+    parser = argparse.ArgumentParser(
+        prog="python course.py", description="The diffusion course.", epilog=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument("command", choices=("lab", "test", "setup"))
+    parser.add_argument("more", nargs=argparse.REMAINDER, help="passed on to JupyterLab or pytest")
+    options = parser.parse_args()
+    try:
+        set_up(with_tests=options.command != "lab")
+        if options.command == "lab":
+            return lab(options.more)
+        if options.command == "test":
+            return call([PYTHON, "-m", "pytest"] + options.more)
+        print("Ready: python course.py lab")
+        return 0
+    except Problem as problem:
+        print("\n" + str(problem), file=sys.stderr)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EROFS):
+            raise
+        print("\n" + str(error) + "\nThe course writes to its own folder only: " + ROOT, file=sys.stderr)
+    except KeyboardInterrupt:
+        print("\nStopped.", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,96 @@
+"""Saving and loading: exact, whole or not at all, without pickles, and the old labs' files."""
+
+import pytest
+import torch
+
+from diffusion_lib import checkpoints
+from diffusion_lib.checkpoints import load_checkpoint, load_tensors, save_checkpoint, save_tensors
+from diffusion_lib.schedule import NoiseSchedule
+from diffusion_lib.unet import ContextUnet
+
+schedule = NoiseSchedule.cosine(37)
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(0)
+    return ContextUnet(1, 8, 3, 12)
+
+
+def test_round_trip(model, tmp_path):
+    path = tmp_path / "new folder" / "model.safetensors"
+    save_checkpoint(path, model, schedule, steps=12, quality={"accuracy": 0.5}, note="t\u0308est")
+    loaded = load_checkpoint(str(path))
+    assert loaded.model.config == model.config and not loaded.model.training
+    assert torch.equal(loaded.schedule.beta, schedule.beta)
+    assert loaded.facts["steps"] == 12 and loaded.facts["quality"] == {"accuracy": 0.5}
+    assert loaded.facts["note"] == "t\u0308est"
+    for name, value in model.state_dict().items():
+        assert torch.equal(loaded.model.state_dict()[name], value)
+    assert [p.name for p in path.parent.iterdir()] == ["model.safetensors"]
+
+
+def test_a_failed_save_leaves_the_old_file(model, tmp_path, monkeypatch):
+    path = tmp_path / "model.safetensors"
+    save_checkpoint(path, model, schedule, version=1)
+
+    def half(tensors, file, metadata):
+        file.write_bytes(b"half a file")
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(checkpoints, "save_file", half)
+    with pytest.raises(OSError, match="No space left"):
+        save_checkpoint(path, model, schedule, version=2)
+    assert load_checkpoint(path).facts["version"] == 1
+    assert [p.name for p in tmp_path.iterdir()] == ["model.safetensors"]
+    with pytest.raises(ValueError, match="a fact cannot be stored as JSON"):
+        save_checkpoint(path, model, schedule, bad={1, 2})
+
+
+def test_damaged_and_foreign_files_are_refused(model, tmp_path):
+    path = tmp_path / "model.safetensors"
+    save_checkpoint(path, model, schedule)
+    whole = path.read_bytes()
+    for damaged in (b"", whole[:100], whole[:-1], b"garbage" * 50):
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match="is not a whole safetensors file"):
+            load_checkpoint(path)
+    save_tensors(path, {"weight": torch.zeros(2)}, {})
+    with pytest.raises(ValueError, match="holds no noise schedule"):
+        load_checkpoint(path)
+    save_tensors(path, {"weight": torch.zeros(2), "schedule.beta": torch.full((3,), 0.1)}, {})
+    with pytest.raises(ValueError, match="does not hold the weights of a ContextUnet"):
+        load_checkpoint(path)
+    with pytest.raises(FileNotFoundError, match="there is no checkpoint .*smal"):
+        load_checkpoint("smal")
+    with pytest.raises(FileNotFoundError, match="there is no checkpoint"):
+        load_tensors(tmp_path / "nothing.safetensors")
+
+
+@pytest.mark.parametrize("height", [16, 28])
+def test_an_old_labs_file_loads(tmp_path, height):
+    old = ContextUnet(3, 16, 5, height)
+    torch.save(old.state_dict(), tmp_path / "context_model_trained.pth")
+    loaded = load_checkpoint(tmp_path / "context_model_trained.pth")
+    assert loaded.model.config == old.config
+    assert loaded.schedule.num_steps == 500 and loaded.schedule.beta[500] == 0.02
+    x, t = torch.randn(2, 3, height, height), torch.tensor([0.5])
+    assert torch.equal(loaded.model(x, t), old.eval()(x, t))
+
+
+class Evil:
+    def __reduce__(self):
+        return (print, ("code from the file ran",))
+
+
+def test_code_in_a_pickle_does_not_run(tmp_path, capsys):
+    torch.save({"init_conv.conv1.0.weight": Evil()}, tmp_path / "evil.pth")
+    with pytest.raises(ValueError, match="evil.pth cannot be read as weights alone"):
+        load_checkpoint(tmp_path / "evil.pth")
+    torch.save([1, 2], tmp_path / "list.pth")
+    with pytest.raises(ValueError, match="list.pth must hold a dictionary of tensors"):
+        load_checkpoint(tmp_path / "list.pth")
+    torch.save({"weight": torch.zeros(1)}, tmp_path / "other.pth")
+    with pytest.raises(ValueError, match="does not hold the weights of a ContextUnet"):
+        load_checkpoint(tmp_path / "other.pth")
+    assert "ran" not in capsys.readouterr().out

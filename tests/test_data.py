@@ -1,0 +1,249 @@
+"""Reading data: what comes back, and that each kind of broken file is refused with a sentence."""
+
+import gzip
+import io
+import struct
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+
+from diffusion_lib.data import load_images, to_display
+
+PICTURES = np.arange(12 * 8 * 8 * 3, dtype=np.uint8).reshape(12, 8, 8, 3)
+
+
+def test_sprites():
+    train, held_out, both = (load_images("sprites", split) for split in ("train", "held_out", "all"))
+    assert len(train) + len(held_out) == len(both) == 24_000
+    assert train.images.shape[1:] == (3, 16, 16) and train.images.dtype == torch.float32
+    assert -1 <= train.images.min() < -0.9 and train.images.max() == 1  # dark lines on white
+    assert train.class_names == ("hero", "non-hero", "food", "spell & item", "side-facing")
+    assert torch.equal(train.labels.sum(dim=1), torch.ones(len(train)))
+    assert (train.labels.sum(dim=0) > 4_000).all() and (held_out.labels.sum(dim=0) > 300).all()
+    few = train.subset(slice(3))
+    assert len(few) == len(few.labels) == len(few.kinds) == 3
+    names = [train.kind_names[kind] for kind in train.kinds]
+    classes = [train.class_names[label] for label in train.labels.argmax(dim=1)]
+    assert all(name.split("/")[0] == of for name, of in zip(names, classes))
+
+
+def test_digits():
+    train, held_out = load_images("digits"), load_images("digits", "held_out")
+    assert (len(train), len(held_out)) == (1618, 179)
+    assert train.images.shape[1:] == (1, 16, 16) and train.labels.shape[1] == 10
+    assert train.images.min() == -1 and train.images.max() > 0.9
+
+
+def idx(array):
+    return struct.pack(f">4B{array.ndim}I", 0, 0, 8, array.ndim, *array.shape) + array.tobytes()
+
+
+@pytest.fixture
+def mnist(tmp_path):
+    rng = np.random.default_rng(0)
+    for part, count in (("train", 20), ("t10k", 5)):
+        images = rng.integers(0, 256, (count, 28, 28), dtype=np.uint8)
+        (tmp_path / f"{part}-images-idx3-ubyte").write_bytes(idx(images))
+        labels = rng.integers(0, 10, count, dtype=np.uint8)
+        (tmp_path / f"{part}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx(labels)))
+    return tmp_path
+
+
+def test_mnist(mnist):
+    train = load_images(mnist)
+    assert train.images.shape == (20, 1, 28, 28) and train.labels.shape == (20, 10)
+    assert len(load_images(mnist, "held_out")) == 5
+    raw = (mnist / "train-images-idx3-ubyte").read_bytes()[16:]
+    assert torch.equal(
+        train.images.flatten(), torch.frombuffer(bytearray(raw), dtype=torch.uint8) / 127.5 - 1
+    )
+
+
+@pytest.mark.parametrize(
+    ("file", "damage", "message"),
+    [
+        ("train-images-idx3-ubyte", lambda b: b[:-1], "should have 15696 bytes, got 15695: is it cut off?"),
+        ("train-images-idx3-ubyte", lambda b: b + b"x", "should have 15696 bytes, got 15697"),
+        ("train-images-idx3-ubyte", lambda b: b[:7], "is not an IDX file of bytes with 3 axes"),
+        (
+            "train-images-idx3-ubyte",
+            lambda b: b"\0\0\x0d\3" + b[4:],
+            "is not an IDX file of bytes with 3 axes",
+        ),
+        ("train-images-idx3-ubyte", lambda b: b"", "is not an IDX file"),
+        ("train-labels-idx1-ubyte.gz", lambda b: b[:-6], "cannot be unpacked"),
+        ("train-labels-idx1-ubyte.gz", lambda b: b"no gzip", "cannot be unpacked"),
+        (
+            "train-labels-idx1-ubyte.gz",
+            lambda b: gzip.compress(idx(np.zeros(19, np.uint8))),
+            "train: 20 images but 19 labels",
+        ),
+    ],
+)
+def test_damaged_mnist_is_refused(mnist, file, damage, message):
+    path = mnist / file
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(ValueError, match=message):
+        load_images(mnist)
+
+
+def test_missing_mnist_is_named(mnist):
+    (mnist / "t10k-images-idx3-ubyte").unlink()
+    with pytest.raises(FileNotFoundError, match="has no file t10k-images-idx3-ubyte"):
+        load_images(mnist)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        np.arange(12) % 3,
+        (np.arange(12) % 3).astype(np.uint8),
+        (np.arange(12) % 3).astype(np.float32),
+        np.eye(3)[np.arange(12) % 3],
+        np.eye(3, dtype=bool)[np.arange(12) % 3],
+        np.eye(3, dtype=np.int64)[np.arange(12) % 3],
+    ],
+    ids=lambda a: f"{a.dtype} {a.ndim}d",
+)
+def test_arrays_of_your_own(tmp_path, labels):
+    np.savez(tmp_path / "mine.npz", images=PICTURES, labels=labels)
+    np.save(tmp_path / "mine.npy", PICTURES)
+    np.save(tmp_path / "labels.npy", labels)
+    data = load_images(tmp_path / "mine.npz", "all")
+    assert data.images.shape == (12, 3, 8, 8) and data.class_names == ("0", "1", "2")
+    assert torch.equal(data.labels.argmax(dim=1), torch.arange(12) % 3)
+    assert torch.equal(data.images, torch.from_numpy(PICTURES).movedim(3, 1) / 127.5 - 1)
+    for given in (labels, tmp_path / "labels.npy", str(tmp_path / "labels.npy")):
+        again = load_images(tmp_path / "mine.npy", "all", labels=given)
+        assert torch.equal(again.labels, data.labels) and torch.equal(again.images, data.images)
+    assert len(load_images(tmp_path / "mine.npz")) == 11
+    assert len(load_images(tmp_path / "mine.npz", "held_out")) == 1
+
+
+def test_grey_images_without_labels(tmp_path):
+    np.save(tmp_path / "grey.npy", PICTURES[..., 0])
+    data = load_images(str(tmp_path / "grey.npy"), "all")
+    assert data.images.shape == (12, 1, 8, 8) and data.labels.shape == (12, 1)
+
+
+def test_held_out_images_come_from_every_class(tmp_path):
+    """Also where the labels come round with a period of ten."""
+    images = np.zeros((200, 8, 8), np.uint8)
+    np.savez(tmp_path / "mine.npz", images=images, labels=np.arange(200) % 10)
+    held_out = load_images(tmp_path / "mine.npz", "held_out")
+    assert held_out.labels.sum(dim=0).tolist() == [2] * 10
+    digits = load_images("digits", "held_out").labels.sum(dim=0)
+    assert digits.min() >= 17 and digits.max() <= 19
+
+
+def test_labels_where_they_do_not_belong_are_refused(tmp_path):
+    np.savez(tmp_path / "mine.npz", images=PICTURES)
+    for source in ("sprites", "digits", tmp_path / "mine.npz"):
+        with pytest.raises(ValueError, match="labels go with a .npy of images alone"):
+            load_images(source, labels=np.zeros(12))
+    np.save(tmp_path / "mine.npy", PICTURES)
+    np.savez(tmp_path / "labels.npz", labels=np.arange(12) % 2)
+    assert load_images(tmp_path / "mine.npy", labels=tmp_path / "labels.npz").labels.shape == (11, 2)
+    with pytest.raises(ValueError, match='mine.npz must hold an array "labels"'):
+        load_images(tmp_path / "mine.npy", labels=tmp_path / "mine.npz")
+
+
+@pytest.mark.parametrize("kind", [zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA])
+def test_damage_anywhere_in_a_packed_file_is_refused(tmp_path, kind):
+    path = tmp_path / "packed.npz"
+    with zipfile.ZipFile(path, "w", kind) as archive:
+        buffer = io.BytesIO()
+        np.save(buffer, np.random.default_rng(0).integers(0, 9, (12, 8, 8, 3), dtype=np.uint8))
+        archive.writestr("images.npy", buffer.getvalue())
+    whole = path.read_bytes()
+    for place in range(0, len(whole), len(whole) // 25):
+        path.write_bytes(
+            whole[:place] + bytes(b ^ 0xFF for b in whole[place : place + 40]) + whole[place + 40 :]
+        )
+        try:
+            load_images(path)
+        except ValueError:
+            continue
+        raise AssertionError(f"damage at {place} was not noticed")
+
+
+def npz(**arrays):
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "cannot be read"),
+        (b"PK\x03\x04 no more", "cannot be read"),
+        (npz(images=PICTURES)[:-200], "cannot be read"),
+        (npz(pictures=PICTURES), 'must hold an array "images"'),
+        (npz(images=PICTURES[:0]), "there are no images"),
+        (npz(images=PICTURES[0, 0]), r"images must be \(N, H, W, 3\) or \(N, H, W\), got \(8, 3\)"),
+        (npz(images=PICTURES[..., :2]), "images must be"),
+        (npz(images=PICTURES[:, :4]), "images must be square and a multiple of 4 high, got 4x8"),
+        (npz(images=PICTURES[:, :6, :6]), "images must be square and a multiple of 4 high, got 6x6"),
+        (npz(images=PICTURES / 255), "images must be uint8"),
+        (npz(images=np.where(PICTURES == 7, np.nan, PICTURES)), "images must be finite, got NaN or infinity"),
+        (
+            npz(images=PICTURES, labels=np.arange(11)),
+            r"12 images need labels \(N,\) or \(N, K\), got \(11,\)",
+        ),
+        (npz(images=PICTURES, labels=np.float64(1)), r"12 images need labels"),
+        (npz(images=np.uint8(3)), r"images must be \(N, H, W, 3\) or \(N, H, W\), got \(\)"),
+        (
+            npz(images=PICTURES, labels=np.arange(12) * 10**12),
+            "labels must be numbers of classes, got 11000000000000",
+        ),
+        (npz(images=PICTURES, labels=np.arange(12) - 1), "labels must not be negative, got -1"),
+        (npz(images=PICTURES, labels=np.arange(12) + 0.5), "labels must be whole numbers"),
+        (npz(images=PICTURES, labels=np.full(12, np.nan)), "labels must be whole numbers"),
+        (npz(images=PICTURES, labels=np.full(12, "cat")), "labels must be whole numbers"),
+        (npz(images=PICTURES, labels=np.ones((12, 2))), "each row of one-hot labels must hold a single 1"),
+        (npz(images=PICTURES, labels=np.array([None] * 12, dtype=object)), "cannot be read"),
+        (
+            npz(images=PICTURES, labels=np.arange(12), class_names=np.array(["a"])),
+            "12 classes but 1 class names",
+        ),
+    ],
+)
+def test_bad_arrays_are_refused(tmp_path, content, message):
+    path = tmp_path / "bad.npz"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        load_images(path)
+
+
+def test_a_pickle_is_never_opened(tmp_path):
+    np.save(tmp_path / "evil.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    with pytest.raises(ValueError, match="cannot be read"):
+        load_images(tmp_path / "evil.npy")
+
+
+def test_unknown_names_are_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"data must be .*, got 'spirtes'"):
+        load_images("spirtes")
+    with pytest.raises(ValueError, match='split must be "train", "held_out" or "all", got \'test\''):
+        load_images("digits", "test")
+    with pytest.raises(FileNotFoundError, match="there is no file"):
+        load_images(tmp_path / "nothing.npz")
+    np.save(tmp_path / "one.npy", PICTURES[:1])
+    with pytest.raises(ValueError, match="no image is in the split 'held_out'"):
+        load_images(tmp_path / "one.npy", "held_out")
+
+
+def test_to_display_has_one_scale_for_all():
+    """Bug 7: the labs stretch each image by its own range; a constant image became NaN there."""
+    images = torch.stack([torch.full((3, 2, 2), v) for v in (-1.0, 0.0, 1.0, 7.0, -3.0)])
+    shown = to_display(images)
+    assert shown.dtype == np.uint8 and shown.shape == (5, 2, 2, 3)
+    assert shown[:, 0, 0, 0].tolist() == [0, 128, 255, 255, 0]
+    assert to_display(torch.zeros(1, 4, 4)).shape == (4, 4, 3)
+    pixels = torch.from_numpy(PICTURES).movedim(3, 1)
+    assert (to_display(pixels / 127.5 - 1) == PICTURES).all()
+    with pytest.raises(ValueError, match="images must have shape"):
+        to_display(torch.zeros(2, 4, 4))

@@ -1,0 +1,122 @@
+"""The judge and its measures, on cases whose answer is known."""
+
+import numpy as np
+import pytest
+import torch
+
+from diffusion_lib.classifier import SpriteClassifier, fit_classifier
+from diffusion_lib.data import load_images
+from diffusion_lib.evaluate import split_real
+from diffusion_lib.metrics import (
+    class_accuracy,
+    count_copies,
+    frechet_distance,
+    load_classifier,
+    nearest_images,
+    predict_classes,
+)
+
+
+@pytest.fixture(scope="module")
+def judge():
+    return load_classifier()
+
+
+@pytest.fixture(scope="module")
+def held_out():
+    return load_images("sprites", "held_out")
+
+
+@pytest.fixture(scope="module")
+def training():
+    return load_images("sprites")
+
+
+def test_the_shipped_judge_knows_shapes_it_never_saw(judge, held_out):
+    assert class_accuracy(judge, held_out.images, held_out.labels) >= 0.98
+    kinds = torch.cat([judge.kind_scores(x).argmax(dim=1) for x in held_out.images.split(500)])
+    assert (kinds == held_out.kinds).float().mean() >= 0.95
+
+
+def test_accuracy_counts_what_the_judge_sees(judge, held_out):
+    images = held_out.images[:100]
+    labels = torch.nn.functional.one_hot(predict_classes(judge, images), 5).float()
+    assert class_accuracy(judge, images, labels) == 1
+    assert class_accuracy(judge, images, labels.roll(1, dims=1)) == 0
+    half = torch.cat((labels[:50], labels[50:].roll(1, dims=1)))
+    assert class_accuracy(judge, images, half) == 0.5
+
+
+def test_a_class_has_the_probability_of_its_kinds():
+    torch.manual_seed(0)
+    model = SpriteClassifier([0, 1, 0, 2], width=8).eval()
+    x = torch.randn(3, 3, 16, 16)
+    kinds = model.kind_scores(x).softmax(dim=1)
+    expected = torch.stack((kinds[:, 0] + kinds[:, 2], kinds[:, 1], kinds[:, 3]), dim=1)
+    assert torch.allclose(model(x).softmax(dim=1), expected, atol=1e-6)
+
+
+def test_the_classifier_learns():
+    generator = torch.Generator().manual_seed(0)
+    kinds = torch.randint(0, 2, (256,), generator=generator)
+    images = torch.randn(256, 3, 16, 16, generator=generator) * 0.3 + kinds.view(-1, 1, 1, 1)
+    torch.manual_seed(0)
+    model = SpriteClassifier([0, 1], width=8)
+    losses = list(fit_classifier(model, images, kinds, num_epochs=15))
+    assert len(losses) == 15 and losses[-1] < 0.3 * losses[0] and not model.training
+    assert class_accuracy(model, images, torch.eye(2)[kinds]) > 0.95
+
+
+def test_frechet_distance_of_known_features(held_out):
+    """Features that are the pixels' own numbers: the distance of two normals in closed form."""
+
+    class Plain(torch.nn.Module):
+        num_features = 2
+
+        def features(self, x):
+            return x.flatten(start_dim=1)
+
+    a, b = torch.randn(2, 4000, 1, 1, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    b = 3 * b + 5
+    x, y = (v.flatten(start_dim=1).numpy() for v in (a, b))
+    cx, cy = np.cov(x.T), np.cov(y.T)
+    root = np.sqrt(np.linalg.eigvals(cx @ cy).real).sum()
+    expected = ((x.mean(0) - y.mean(0)) ** 2).sum() + np.trace(cx) + np.trace(cy) - 2 * root
+    assert frechet_distance(Plain(), a, b) == pytest.approx(expected, rel=1e-4)
+    assert frechet_distance(Plain(), a, a) == pytest.approx(0, abs=1e-4)
+
+
+def test_frechet_distance_orders_what_the_eye_orders(judge, training):
+    real, others, _ = split_real(training)
+    floor = frechet_distance(judge, real.images, others.images)
+    noise = torch.randn(others.images.shape, generator=torch.Generator().manual_seed(0))
+    slight, strong = ((others.images + s * noise).clamp(-1, 1) for s in (0.1, 0.3))
+    distances = [frechet_distance(judge, real.images, x) for x in (slight, strong, noise)]
+    assert 0 < floor < distances[0] < distances[1] < distances[2]
+    apples = training.images[training.labels[:, 2] == 1][:1000]
+    assert frechet_distance(judge, real.images, apples) > 10 * floor, "food alone is far from all classes"
+    with pytest.raises(ValueError, match="generated must hold more than 64 images, got 3"):
+        frechet_distance(judge, real.images, others.images[:3])
+
+
+def test_the_real_images_are_fixed_and_apart(training):
+    (real, others, rest), (again, _, _) = split_real(training), split_real(training)
+    assert (len(real), len(others), len(rest)) == (5000, 1000, len(training) - 1000)
+    assert torch.equal(real.images, again.images)
+    assert (nearest_images(others.images[:200], rest.images).distance > 0).all(), "none is its own copy"
+    assert (nearest_images(others.images[:200], real.images).distance > 0).all()
+
+
+def test_nearest_and_copies(training):
+    pool = training.images[:500]
+    changed = pool[[3, 77, 400]].clone()
+    changed[1, :, 8, 8] *= -1  # one pixel
+    changed[2] = torch.randn(3, 16, 16)
+    nearest = nearest_images(changed, pool, batch_size=2)
+    assert nearest.index[:2].tolist() == [3, 77]
+    difference = (changed[1] - pool[77]).square().mean().sqrt()
+    assert nearest.distance[0] < 1e-3 and nearest.distance[1].item() == pytest.approx(
+        difference.item(), abs=1e-3
+    )
+    assert nearest.distance[2] > 0.5
+    assert count_copies(changed, pool) == {"exact": pytest.approx(1 / 3), "near": pytest.approx(2 / 3)}

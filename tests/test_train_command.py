@@ -1,0 +1,215 @@
+"""python -m diffusion_lib.train: killed, stopped, resumed, and its refusals."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from diffusion_lib import train, training
+from diffusion_lib.checkpoints import load_checkpoint, load_tensors, save_checkpoint
+from diffusion_lib.schedule import NoiseSchedule
+from diffusion_lib.train import main
+from diffusion_lib.unet import ContextUnet
+
+ROOT = Path(__file__).parent.parent
+posix = pytest.mark.skipif(os.name != "posix", reason="signals are sent as on Linux and macOS")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    rng = np.random.default_rng(0)
+    path = tmp_path_factory.mktemp("data") / "tiny.npz"
+    np.savez(path, images=rng.integers(0, 256, (200, 8, 8, 3), dtype=np.uint8), labels=np.arange(200) % 2)
+    return path
+
+
+def command(data, out, *more):
+    fixed = ["--epochs", "20", "--n-feat", "8", "--batch-size", "16", "--save-every", "7", "--sheets", "1"]
+    where = ["--data", str(data), "--out", str(out), "--device", "cpu"]
+    return [sys.executable, "-m", "diffusion_lib.train", *where, *fixed, *more]
+
+
+def run(*arguments):
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.run(command(*arguments), cwd=ROOT, capture_output=True, text=True, env=environment)
+
+
+@pytest.fixture(scope="module")
+def whole(data, tmp_path_factory):
+    out = tmp_path_factory.mktemp("whole")
+    result = run(data, out)
+    assert result.returncode == 0, result.stderr
+    return out, result
+
+
+NUM_STEPS = 20 * (180 // 16)
+
+
+def test_what_a_run_leaves(whole):
+    out, result = whole
+    names = sorted(path.name for path in out.iterdir())
+    assert names == ["losses.png", "model.safetensors", "run.safetensors", f"sheet-{NUM_STEPS:06d}.png"]
+    checkpoint = load_checkpoint(out / "model.safetensors")
+    assert checkpoint.facts["step"] == NUM_STEPS and checkpoint.facts["images_seen"] == NUM_STEPS * 16
+    assert checkpoint.facts["settings"]["learning_rate"] == 2e-3
+    assert len(checkpoint.facts["settings"]["data_sha256"]) == 64
+    assert checkpoint.schedule.beta[500] == 0.04
+    assert re.search(r"img/s.*loss=0?\.\d+", result.stderr) and re.search(
+        r"\d\d:\d\d<\d\d:\d\d", result.stderr
+    )
+    assert "done:" in result.stdout
+
+
+def start_and_signal(data, out, number, after_step):
+    """Starts a run, waits until a state of at least after_step is saved, and sends the signal."""
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command(data, out, "--resume"), cwd=ROOT, env=environment,
+                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)  # fmt: skip
+    state, deadline = out / "run.safetensors", time.monotonic() + 120
+    while process.poll() is None and time.monotonic() < deadline:
+        if state.exists() and int(load_tensors(state)[0]["step"]) >= after_step:
+            break
+        time.sleep(0.002)
+    process.send_signal(number)
+    output = process.communicate(timeout=60)[0]
+    return process.returncode, output
+
+
+@posix
+def test_killed_at_any_moment_it_resumes_to_the_same_bits(data, whole, tmp_path):
+    for after_step in (7, 63, 140):
+        status, _ = start_and_signal(data, tmp_path, signal.SIGKILL, after_step)
+        assert status == -signal.SIGKILL, "it was still running"
+    saved = int(load_tensors(tmp_path / "run.safetensors")[0]["step"])
+    assert 140 <= saved < NUM_STEPS
+    (tmp_path / "run.safetensors.12.tmp").write_bytes(b"half of a file")
+    result = run(data, tmp_path, "--resume")
+    assert result.returncode == 0, result.stderr
+    assert f"going on after step {saved} of {NUM_STEPS}" in result.stdout
+    assert not list(tmp_path.glob("*.tmp"))
+    for name in ("run.safetensors", "model.safetensors"):
+        expected, _ = load_tensors(whole[0] / name)
+        got, _ = load_tensors(tmp_path / name)
+        assert expected.keys() == got.keys()
+        for key in expected:
+            assert torch.equal(got[key], expected[key]), f"{name}: {key}"
+
+
+@posix
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_clean_stop_saves_the_very_step(data, tmp_path, number):
+    status, output = start_and_signal(data, tmp_path, number, after_step=14)
+    assert status == 130, output
+    stopped = int(re.search(r"stopped after step (\d+) of 220, all saved", output).group(1))
+    tensors, _ = load_tensors(tmp_path / "run.safetensors")
+    assert int(tensors["step"]) == stopped
+    assert load_checkpoint(tmp_path / "model.safetensors").facts["step"] == stopped
+    assert not list(tmp_path.glob("*.tmp"))
+
+
+def test_a_finished_run_says_so(data, whole):
+    before = (whole[0] / "run.safetensors").read_bytes()
+    result = run(data, whole[0], "--resume")
+    assert result.returncode == 0 and f"is complete: {NUM_STEPS} steps were done before" in result.stdout
+    assert (whole[0] / "run.safetensors").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ([], "is there already: add --resume to go on, or choose another --out"),
+        (["--resume", "--learning-rate", "0.5"], "was made with learning_rate = 0.002, got 0.5"),
+        (["--resume", "--epochs", "3"], "was made with epochs = 20, got 3"),
+    ],
+)
+def test_another_run_is_not_overwritten(data, whole, more, message, capsys):
+    before = (whole[0] / "run.safetensors").read_bytes()
+    assert main(command(data, whole[0], *more)[3:]) == 1
+    assert message in capsys.readouterr().err
+    assert (whole[0] / "run.safetensors").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--data", "spirtes"], "error: data must be"),
+        (["--device", "tpu"], "error: device must be auto or one of cpu"),
+        (["--n-feat", "12"], "error: n_feat must be divisible by 8, got 12"),
+        (["--batch-size", "500"], "error: batch_size must lie in 1 .. 180"),
+        (["--beta-end", "2"], "error: each beta must lie between 0 and 1"),
+        (["--learning-rate", "1e30"], "error: the"),
+        (["--save-every", "0"], "error: --save-every must be at least 1"),
+        (["--device", "cpu:x"], "error: device must be auto or one of cpu"),
+    ],
+)
+def test_bad_arguments_get_one_sentence(data, tmp_path, more, message, capsys):
+    assert main(command(data, tmp_path, *more)[3:]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_the_last_good_checkpoint_stays_when_the_loss_is_no_number(data, tmp_path, capsys, monkeypatch):
+    """The loss turns to NaN after step 17; steps 7 and 14 were saved."""
+    loss_function, calls = training.noise_prediction_loss, []
+
+    def breaks(*arguments, **options):
+        calls.append(1)
+        return loss_function(*arguments, **options) * (float("nan") if len(calls) > 17 else 1)
+
+    monkeypatch.setattr(training, "noise_prediction_loss", breaks)
+    assert main(command(data, tmp_path)[3:]) == 1
+    assert "gradient nan at step 18" in capsys.readouterr().err
+    assert int(load_tensors(tmp_path / "run.safetensors")[0]["step"]) == 14
+    assert load_checkpoint(tmp_path / "model.safetensors").facts["step"] == 14
+
+
+def test_a_kill_between_the_last_two_files_loses_nothing(data, whole, tmp_path, monkeypatch):
+    """The model is written before the state that says that all is done."""
+    save_tensors, written = train.save_tensors, []
+
+    def dies_at_the_end(path, tensors, facts):
+        written.append(int(tensors["step"]))
+        if written[-1] == NUM_STEPS:
+            raise SystemExit("killed")
+        save_tensors(path, tensors, facts)
+
+    monkeypatch.setattr(train, "save_tensors", dies_at_the_end)
+    with pytest.raises(SystemExit):
+        main(command(data, tmp_path)[3:])
+    monkeypatch.undo()
+    assert main(command(data, tmp_path, "--resume")[3:]) == 0
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == sorted(path.name for path in whole[0].iterdir())
+    assert load_checkpoint(tmp_path / "model.safetensors").facts["step"] == NUM_STEPS
+
+
+@posix
+def test_ctrl_c_while_a_sheet_is_drawn_saves_too(data, tmp_path, monkeypatch, capsys):
+    def interrupted(out, step, schedule):
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(train, "draw_sheet", interrupted)
+    assert main(command(data, tmp_path, "--sheets", "10")[3:]) == 130
+    stopped = int(re.search(r"stopped after step (\d+) of 220, all saved", capsys.readouterr().out).group(1))
+    assert stopped == 22 + 1
+    assert int(load_tensors(tmp_path / "run.safetensors")[0]["step"]) == stopped
+
+
+def test_ruined_weights_are_not_saved(data, tmp_path, capsys):
+    """An update far too large: the loss before it was finite, and nothing after it is."""
+    more = ["--learning-rate", "1e30", "--warmup-steps", "0", "--save-every", "1"]
+    assert main(command(data, tmp_path, *more)[3:]) == 1
+    assert "the weights are ruined at step 1" in capsys.readouterr().err
+    assert not (tmp_path / "run.safetensors").exists()
+
+
+def test_a_foreign_file_is_no_state(data, tmp_path, capsys):
+    save_checkpoint(tmp_path / "run.safetensors", ContextUnet(3, 8, 2, 8), NoiseSchedule.linear())
+    assert main(command(data, tmp_path, "--resume")[3:]) == 1
+    assert "run.safetensors is not the state of a training run" in capsys.readouterr().err
