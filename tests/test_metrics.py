@@ -1,12 +1,15 @@
 """The judge and its measures, on cases whose answer is known."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
 
+from diffusion_lib.checkpoints import load_checkpoint, save_checkpoint
 from diffusion_lib.classifier import SpriteClassifier, fit_classifier
 from diffusion_lib.data import load_images
-from diffusion_lib.evaluate import split_real
+from diffusion_lib.evaluate import main, split_real
 from diffusion_lib.metrics import (
     class_accuracy,
     count_copies,
@@ -15,6 +18,8 @@ from diffusion_lib.metrics import (
     nearest_images,
     predict_classes,
 )
+from diffusion_lib.schedule import NoiseSchedule
+from diffusion_lib.unet import ContextUnet
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +102,34 @@ def test_frechet_distance_orders_what_the_eye_orders(judge, training):
     assert frechet_distance(judge, real.images, apples) > 10 * floor, "food alone is far from all classes"
     with pytest.raises(ValueError, match="generated must hold more than 64 images, got 3"):
         frechet_distance(judge, real.images, others.images[:3])
+
+
+def test_the_command_measures_a_checkpoint(tmp_path, capsys):
+    torch.manual_seed(0)
+    save_checkpoint(tmp_path / "new.safetensors", ContextUnet(3, 8, 5, 16), NoiseSchedule.linear(4), step=0)
+    arguments = [str(tmp_path / "new.safetensors"), "--samples", "70", "--samplers", "ddpm,ddim-2"]
+    assert main([*arguments, "--sheets", str(tmp_path / "sheets"), "--write"]) == 0
+    table = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert list(table) == ["other training images", "held-out images", "ddpm", "ddim-2"]
+    assert table["other training images"]["accuracy"] > 0.99
+    assert table["ddpm"]["frechet"] > 20 * table["other training images"]["frechet"], "it is not trained"
+    facts = load_checkpoint(tmp_path / "new.safetensors").facts
+    assert facts["quality"] == table and facts["step"] == 0
+    names = sorted(path.name for path in (tmp_path / "sheets").iterdir())
+    assert names == ["ddim-2-mixed.png", "ddim-2.png", "ddpm-mixed.png", "ddpm.png"]
+
+
+def test_the_command_refuses_what_it_cannot_measure(tmp_path, capsys):
+    save_checkpoint(tmp_path / "grey.safetensors", ContextUnet(1, 8, 10, 16), NoiseSchedule.linear(4))
+    save_checkpoint(tmp_path / "new.safetensors", ContextUnet(3, 8, 5, 16), NoiseSchedule.linear(4))
+    for arguments, message in (
+        (["grey.safetensors"], "the model must draw sprites"),
+        (["new.safetensors", "--samples", "64"], "--samples must be more than 64, got 64"),
+        (["new.safetensors", "--samplers", "euler-20"], "a sampler must be"),
+        (["nothing.safetensors"], "there is no checkpoint"),
+    ):
+        assert main([str(tmp_path / arguments[0]), *arguments[1:]]) == 1
+        assert message in capsys.readouterr().err
 
 
 def test_the_real_images_are_fixed_and_apart(training):
