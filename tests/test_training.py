@@ -59,13 +59,19 @@ def test_what_a_step_tells():
     assert [s.epoch for s in steps] == [1] * 5 + [2] * 5 + [3] * 5
     for s in steps:
         assert s.loss == pytest.approx(s.losses.mean().item()) and s.losses.shape == s.t.shape == (8,)
-    t = torch.cat([s.t for s in run(make_model(), num_epochs=40)])
+    t = torch.cat([s.t for s in run(make_model(), num_epochs=20)])
     assert t.min() >= 1 and t.max() <= 100
     counts = torch.histc(t.float(), 4, 1, 100)
     assert ((counts - len(t) / 4).abs() < 4 * (len(t) * 3 / 16) ** 0.5).all()
     rates = [s.learning_rate for s in steps]
     expected = [1e-3 * min((i + 1) / 5, 1) * (1 - i / 15) for i in range(15)]
     assert rates == pytest.approx(expected)
+
+
+def test_every_step_from_1_to_T_is_drawn():
+    few = NoiseSchedule.linear(5)
+    steps = train(make_model(), few, make_data(), num_epochs=4, batch_size=8)
+    assert torch.cat([s.t for s in steps]).unique().tolist() == [1, 2, 3, 4, 5]
 
 
 def test_each_epoch_sees_each_image_once_in_a_new_order(monkeypatch):
@@ -95,7 +101,7 @@ def test_context_dropout_zeroes_whole_contexts(monkeypatch):
     monkeypatch.setattr("diffusion_lib.training.noise_prediction_loss", spy)
     for share in (0.0, 0.3, 1.0):
         seen.clear()
-        run(make_model(), num_epochs=20, context_dropout=share)
+        run(make_model(), num_epochs=10, context_dropout=share)
         contexts = torch.cat(seen)
         dropped = (contexts == 0).all(dim=1)
         assert torch.equal(contexts[~dropped].sum(dim=1), torch.ones(int((~dropped).sum())))
