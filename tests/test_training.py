@@ -1,6 +1,7 @@
 """The loss, the loop, and that a resumed run gives the same bits."""
 
 import copy
+from collections import namedtuple
 
 import pytest
 import torch
@@ -68,59 +69,55 @@ def test_what_a_step_tells():
     assert rates == pytest.approx(expected)
 
 
+Batch = namedtuple("Batch", "x_0 t noise context")
+
+
+@pytest.fixture
+def batches(monkeypatch):
+    """What the training loop hands to the loss, batch by batch."""
+    seen = []
+
+    def spy(model, schedule, x_0, t, noise, context=None):
+        seen.append(Batch(x_0, t, noise, context))
+        return noise_prediction_loss(model, schedule, x_0, t, noise, context)
+
+    monkeypatch.setattr("diffusion_lib.training.noise_prediction_loss", spy)
+    return seen
+
+
 def test_every_step_from_1_to_T_is_drawn():
     few = NoiseSchedule.linear(5)
     steps = train(make_model(), few, make_data(), num_epochs=4, batch_size=8)
     assert torch.cat([s.t for s in steps]).unique().tolist() == [1, 2, 3, 4, 5]
 
 
-def test_each_epoch_sees_each_image_once_in_a_new_order(monkeypatch):
+def test_each_epoch_sees_each_image_once_in_a_new_order(batches):
     """The images are told apart by their constant brightness."""
     values = torch.linspace(-1, 1, 40)
     data = ImageData(values.view(-1, 1, 1, 1).expand(-1, 1, 8, 8), torch.eye(2)[[0] * 40], ("a", "b"))
-    seen = []
-
-    def spy(model, schedule, x_0, t, noise, context=None):
-        seen.extend(x_0[:, 0, 0, 0].tolist())
-        return noise_prediction_loss(model, schedule, x_0, t, noise, context)
-
-    monkeypatch.setattr("diffusion_lib.training.noise_prediction_loss", spy)
     run(make_model(), data, num_epochs=2)
+    seen = torch.cat([batch.x_0[:, 0, 0, 0] for batch in batches]).tolist()
     first, second = seen[:40], seen[40:]
     assert sorted(first) == pytest.approx(values.tolist()) and sorted(second) == sorted(first)
     assert first != second
 
 
-def test_context_dropout_zeroes_whole_contexts(monkeypatch):
-    seen = []
-
-    def spy(model, schedule, x_0, t, noise, context=None):
-        seen.append(context)
-        return noise_prediction_loss(model, schedule, x_0, t, noise, context)
-
-    monkeypatch.setattr("diffusion_lib.training.noise_prediction_loss", spy)
+def test_context_dropout_zeroes_whole_contexts(batches):
     for share in (0.0, 0.3, 1.0):
-        seen.clear()
+        batches.clear()
         run(make_model(), num_epochs=10, context_dropout=share)
-        contexts = torch.cat(seen)
+        contexts = torch.cat([batch.context for batch in batches])
         dropped = (contexts == 0).all(dim=1)
         assert torch.equal(contexts[~dropped].sum(dim=1), torch.ones(int((~dropped).sum())))
         assert dropped.float().mean().item() == pytest.approx(share, abs=4 * (0.25 / len(dropped)) ** 0.5)
         if share == 0.3:
-            shares = {(c == 0).all(dim=1).float().mean().item() for c in seen}
+            shares = {(batch.context == 0).all(dim=1).float().mean().item() for batch in batches}
             assert len(shares) > 3, "each image is dropped or kept on its own"
 
 
-def test_each_image_gets_its_own_normal_noise(monkeypatch):
-    seen = []
-
-    def spy(model, schedule, x_0, t, noise, context=None):
-        seen.append(noise)
-        return noise_prediction_loss(model, schedule, x_0, t, noise, context)
-
-    monkeypatch.setattr("diffusion_lib.training.noise_prediction_loss", spy)
+def test_each_image_gets_its_own_normal_noise(batches):
     run(make_model(), num_epochs=20)
-    noise = torch.cat(seen)
+    noise = torch.cat([batch.noise for batch in batches])
     assert len(torch.unique(noise.flatten(start_dim=1), dim=0)) == len(noise)
     n = noise.numel()
     assert noise.mean().abs() < 4 / n**0.5
