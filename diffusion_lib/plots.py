@@ -7,7 +7,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from .data import to_display
@@ -60,6 +60,59 @@ class Sheet:
 def show_sheet(images: Tensor, columns: int = 10, scale: int = 4) -> Sheet:
     """The sheet as a picture that a notebook shows when it is the last line of a cell."""
     return Sheet(sheet(images, columns, scale))
+
+
+def show_rows(rows: dict[str, Tensor], columns=(), scale: int = 4) -> Sheet:
+    """Rows of images, each with its name at the left, and a word over each column if there are any.
+
+    rows maps a name to images (N, channels, height, width) in [-1, 1]; rows may differ in length and size.
+    """
+    font = ImageFont.load_default(size=13)
+    left = 12 + max(round(font.getlength(name)) for name in rows)
+    top = 20 if len(columns) else 0
+    strips = {name: sheet(images, columns=len(images), scale=scale) for name, images in rows.items()}
+    width = left + max(strip.shape[1] for strip in strips.values())
+    height = top + sum(strip.shape[0] for strip in strips.values())
+    picture = Image.new("RGB", (width, height), "white")
+    pen, y = ImageDraw.Draw(picture), top
+    for name, strip in strips.items():
+        pen.text((4, y + strip.shape[0] / 2), name, fill="black", font=font, anchor="lm")
+        picture.paste(Image.fromarray(strip), (left, y))
+        y += strip.shape[0]
+    first = next(iter(rows.values()))
+    step = next(iter(strips.values())).shape[1] / len(first)
+    for i, word in enumerate(columns):
+        pen.text((left + (i + 0.5) * step, 9), str(word), fill="black", font=font, anchor="mm")
+    return Sheet(np.asarray(picture))
+
+
+def plot_points(clouds: dict[str, Tensor], data: Tensor | None = None, arrows=None, paths=None) -> plt.Figure:
+    """Clouds of points in the plane side by side, a panel for each name, all on one scale.
+
+    clouds  name -> (N, 2)
+    data    points drawn faintly under each panel
+    arrows  name -> (N, 2), drawn from the panel's points
+    paths   name -> (num_steps, N, 2): a line for each point, its end at the panel's point
+    """
+    figure, axes = plt.subplots(
+        1, len(clouds), figsize=(2.5 * len(clouds), 2.7), squeeze=False, layout="constrained"
+    )
+    reach = max(1.2, max(float(cloud.abs().max()) for cloud in clouds.values()) * 1.05)
+    for panel, (name, cloud) in zip(axes[0], clouds.items()):
+        if data is not None:
+            panel.scatter(*data.T, s=3, color="0.75")
+        for line in [] if not paths else paths[name].transpose(0, 1):
+            panel.plot(*line.T, color="tab:blue", linewidth=0.6, alpha=0.5)
+        if arrows:
+            panel.quiver(
+                *cloud.T, *arrows[name].T, angles="xy", scale_units="xy", scale=1, color="tab:orange"
+            )
+        panel.scatter(*cloud.T, s=4, color="tab:blue")
+        panel.set(
+            title=name, xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xticks=[], yticks=[]
+        )
+    plt.close(figure)
+    return figure
 
 
 def plot_schedules(**schedules: NoiseSchedule) -> plt.Figure:

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 LIBRARY = ROOT / "diffusion_lib"
 FLOORS = {
     "schedule": 0, "unet": 0, "artwork": 0, "data": 0, "source": 0, "classifier": 0,
-    "sprites": 1, "samplers": 1, "guidance": 1, "training": 1, "checkpoints": 1, "tracing": 1,
+    "sprites": 1, "samplers": 1, "guidance": 1, "training": 1, "checkpoints": 1, "tracing": 1, "toy": 1,
     "metrics": 2, "plots": 2,
     "train": 4, "evaluate": 4,
 }  # fmt: skip
