@@ -21,12 +21,16 @@ STAMP = os.path.join(VENV, "course-stamp.txt")
 OLDEST = (3, 11)
 ROOM = 3 * 10**9  # bytes that the packages take with room to unpack them
 START = "notebooks/00_start_here.ipynb"
+CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 
 DESCRIPTION = """\
 commands:
   lab             set up if need be, then open JupyterLab in the browser
   test [ARGS]     set up if need be, then run every test; ARGS go to pytest
   setup           set up only (for a room that will be offline later)
+
+  --cpu           after a command: PyTorch without CUDA, from PyTorch's own index. On Linux a tenth of
+                  the download; enough for the whole course
 
 The set-up goes into .venv beside this file and is skipped while the requirements stay the same.
 To start over, delete .venv."""
@@ -91,7 +95,18 @@ def make_venv():
     call([sys.executable, "-m", "venv", VENV], "Python could not make " + VENV + " (see its message above).")
 
 
-def set_up(with_tests):
+def cuda_is_of_no_use():
+    """On Linux, PyPI's PyTorch brings gigabytes of CUDA; without NVIDIA's driver they lie idle."""
+    driver = shutil.which("nvidia-smi") or os.path.exists("/proc/driver/nvidia/version")
+    return sys.platform.startswith("linux") and not driver
+
+
+def torch_requirement():
+    with open(os.path.join(ROOT, "requirements.txt")) as file:
+        return next(line.split("#")[0].strip() for line in file if line.startswith("torch=="))
+
+
+def set_up(with_tests, cpu=False):
     """Makes .venv and installs the pinned packages, unless that was done before."""
     if is_ready(with_tests):
         return
@@ -103,15 +118,19 @@ def set_up(with_tests):
         )
     make_venv()
     print("Installing packages into .venv (minutes the first time) ...", flush=True)
+    if cuda_is_of_no_use() and not cpu:
+        print("No NVIDIA driver found: add --cpu to download a tenth (Ctrl-C now, then again).", flush=True)
     command = [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    for name in requirements(with_tests):
-        command += ["-r", name]
-    call(
-        command,
+    problem = (
         "pip could not install the packages (see its message above). The usual reasons: no connection to\n"
         "the internet, a proxy that pip does not know (set HTTPS_PROXY), or a full disk. Nothing is lost:\n"
-        "run this command again once that is fixed.",
+        "run this command again once that is fixed."
     )
+    if cpu:  # first, and from there alone: what is installed then satisfies the pin below
+        call(command + ["--index-url", CPU_INDEX, torch_requirement()], problem)
+    for name in requirements(with_tests):
+        command += ["-r", name]
+    call(command, problem)
     # So that notebooks in any folder, and kernels started from anywhere, find diffusion_lib.
     site = subprocess.check_output(
         [PYTHON, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], text=True
@@ -142,8 +161,10 @@ def main():
     parser.add_argument("command", choices=("lab", "test", "setup"))
     parser.add_argument("more", nargs=argparse.REMAINDER, help="passed on to JupyterLab or pytest")
     options = parser.parse_args()
+    cpu = "--cpu" in options.more
+    options.more = [word for word in options.more if word != "--cpu"]
     try:
-        set_up(with_tests=options.command != "lab")
+        set_up(options.command != "lab", cpu)
         if options.command == "lab":
             return lab(options.more)
         if options.command == "test":

@@ -9,7 +9,6 @@ Writes to the folder --out:
 
 import argparse
 import hashlib
-import signal
 import sys
 import time
 from pathlib import Path
@@ -17,9 +16,10 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from .checkpoints import load_tensors, save_checkpoint, save_tensors
+from .checkpoints import load_checkpoint, load_tensors, save_checkpoint, save_tensors
 from .data import ImageData, load_images
 from .guidance import clipped, guided
+from .interrupt import StopOnSignal
 from .plots import plot_losses, save_png, sheet
 from .samplers import last, sample_ddim
 from .schedule import NoiseSchedule
@@ -28,7 +28,7 @@ from .unet import ContextUnet
 
 SAME = (
     "epochs", "n_feat", "batch_size", "learning_rate", "warmup_steps", "context_dropout",
-    "ema_decay", "seed", "schedule", "num_steps", "beta_start", "beta_end",
+    "weighting", "ema_decay", "seed", "schedule", "num_steps", "beta_start", "beta_end", "start_from",
 )  # what a resumed run must share with its beginning  # fmt: skip
 
 
@@ -56,6 +56,10 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     p.add_argument(
         "--ema-decay", type=float, default=0.999, help="how much of the average stays at each step"
     )
+    p.add_argument(
+        "--weighting", choices=("none", "debiased"), default="none", help="of the loss by t, see train()"
+    )
+    p.add_argument("--start-from", help="a checkpoint's path or name whose weights to begin with")
     p.add_argument("--seed", type=int, default=0, help="of the weights and of all that is drawn")
     p.add_argument("--schedule", choices=("linear", "cosine"), default="linear", help="noise schedule")
     p.add_argument("--num-steps", type=int, default=500, help="T, the steps of the schedule")
@@ -76,23 +80,6 @@ def choose_device(name: str) -> torch.device:
         usable = ", ".join(kind for kind, is_there in there.items() if is_there)
         raise ValueError(f"device must be auto or one of {usable} on this machine, got {name}")
     return torch.device(name)
-
-
-class StopOnSignal:
-    """Turns the first Ctrl-C (or SIGTERM) into a flag, so that a step is never cut in half."""
-
-    def __enter__(self) -> "StopOnSignal":
-        self.asked = False
-        self.before = {s: signal.signal(s, self._ask) for s in (signal.SIGINT, signal.SIGTERM)}
-        return self
-
-    def _ask(self, number, frame) -> None:
-        self.asked = True
-        signal.signal(number, self.before[number])  # a second one acts at once
-
-    def __exit__(self, *error) -> None:
-        for number, handler in self.before.items():
-            signal.signal(number, handler)
 
 
 def fingerprint(data: ImageData) -> str:
@@ -174,13 +161,20 @@ def run(options: argparse.Namespace) -> int:
         schedule = NoiseSchedule.linear(options.num_steps, options.beta_start, options.beta_end)
     torch.manual_seed(options.seed)  # for the first weights; `train` has its own generator
     channels, height = data.images.shape[1:3]
-    model = ContextUnet(channels, options.n_feat, data.labels.shape[1], height).to(device)
+    model = ContextUnet(channels, options.n_feat, data.labels.shape[1], height)
+    if options.start_from:
+        begin = load_checkpoint(options.start_from).model
+        if begin.config != model.config:
+            raise ValueError(f"--start-from must hold a model {model.config}, got {begin.config}")
+        model.load_state_dict(begin.state_dict())
+    model.to(device)
     if options.compile:
         model.compile()
     steps = train(
         model, schedule, data, num_epochs=options.epochs, batch_size=options.batch_size,
         learning_rate=options.learning_rate, warmup_steps=options.warmup_steps,
-        context_dropout=options.context_dropout, ema_decay=options.ema_decay, seed=options.seed, resume=state,
+        context_dropout=options.context_dropout, weighting=options.weighting, ema_decay=options.ema_decay,
+        seed=options.seed, resume=state,
     )  # fmt: skip
 
     num_steps = options.epochs * (len(data) // options.batch_size)

@@ -1,6 +1,7 @@
 """course.py: what it says when something is missing, and that a finished set-up is not done again."""
 
 import importlib.util
+import os
 import sys
 from collections import namedtuple
 from pathlib import Path
@@ -74,3 +75,40 @@ def test_set_up_is_done_once_for_the_same_requirements(course, monkeypatch):
     assert course.is_ready(with_tests=False) and not course.is_ready(with_tests=True)
     monkeypatch.setattr(course, "requirements", lambda with_tests: ["requirements-test.txt"])
     assert not course.is_ready(with_tests=False), "other requirements are installed anew"
+
+
+@pytest.mark.parametrize(
+    ("platform", "cpu", "hint"), [("linux", False, True), ("linux", True, False), ("darwin", False, False)]
+)
+def test_the_cpu_build_comes_from_its_own_index(course, monkeypatch, capsys, platform, cpu, hint):
+    calls = []
+    monkeypatch.setattr(course, "make_venv", lambda: None)
+    monkeypatch.setattr(course, "PYTHON", sys.executable)
+    monkeypatch.setattr(course, "call", lambda arguments, problem=None: calls.append(arguments) or 0)
+    monkeypatch.setattr(course.subprocess, "check_output", lambda *a, **k: course.VENV)
+    monkeypatch.setattr(course.sys, "platform", platform)
+    monkeypatch.setattr(course.shutil, "which", lambda name: None)
+    monkeypatch.setattr(course.os.path, "exists", lambda path, real=Path.exists: real(Path(path)))
+    Path(course.VENV).mkdir()
+    assert start(course, monkeypatch, "lab", *(["--cpu"] if cpu else []), "--port=9999") == 0
+    assert ("add --cpu" in capsys.readouterr().out) == hint
+    *installs, lab = calls
+    assert lab[1:3] == ["-m", "jupyterlab"] and lab[-1] == "--port=9999" and "--cpu" not in lab
+    assert ("https://download.pytorch.org/whl/cpu" in installs[0]) == cpu
+    assert installs[-1][-2:] == ["-r", "requirements.txt"] and len(installs) == 1 + cpu
+    if cpu:
+        assert installs[0][-1].startswith("torch==") and "#" not in installs[0][-1]
+
+
+@pytest.mark.parametrize(("system", "python"), [("nt", "Scripts/python.exe"), ("posix", "bin/python")])
+def test_where_python_lies_on_each_system(system, python):
+    """Windows is imitated here, not tried."""
+    code = (ROOT / "course.py").read_text(encoding="utf-8")
+    module = {"__name__": "course", "__file__": str(ROOT / "course.py")}
+    before = os.name
+    try:
+        os.name = system
+        exec(compile(code, "course.py", "exec"), module)
+    finally:
+        os.name = before
+    assert Path(module["PYTHON"]).as_posix().endswith(".venv/" + python)

@@ -213,3 +213,18 @@ def test_a_foreign_file_is_no_state(data, tmp_path, capsys):
     save_checkpoint(tmp_path / "run.safetensors", ContextUnet(3, 8, 2, 8), NoiseSchedule.linear())
     assert main(command(data, tmp_path, "--resume")[3:]) == 1
     assert "run.safetensors is not the state of a training run" in capsys.readouterr().err
+
+
+def test_a_run_can_start_from_the_weights_of_another(whole, data, tmp_path, capsys):
+    first = whole[0] / "model.safetensors"
+    common = ["--data", str(data), "--batch-size", "16", "--epochs", "1", "--sheets", "0", "--n-feat", "8"]
+    slow = ["--learning-rate", "1e-12", "--start-from", str(first)]
+    assert main([*common, *slow, "--out", str(tmp_path / "second")]) == 0
+    second = load_checkpoint(tmp_path / "second" / "model.safetensors")
+    for (name, a), b in zip(load_checkpoint(first).model.named_parameters(), second.model.parameters()):
+        assert torch.allclose(a, b, atol=1e-6), name
+    assert second.facts["settings"]["start_from"] == str(first)
+    capsys.readouterr()
+    other = ["--n-feat", "16", "--start-from", str(first), "--out", str(tmp_path / "third")]
+    assert main([*common, *other]) == 1
+    assert "--start-from must hold a model" in capsys.readouterr().err

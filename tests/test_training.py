@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from diffusion_lib.data import ImageData
-from diffusion_lib.schedule import NoiseSchedule, add_noise
-from diffusion_lib.training import noise_prediction_loss, train
+from diffusion_lib.schedule import NoiseSchedule, add_noise, snr
+from diffusion_lib.training import _loss_weights, noise_prediction_loss, train
 from diffusion_lib.unet import ContextUnet
 
 schedule = NoiseSchedule.linear(100)
@@ -123,6 +123,28 @@ def test_each_image_gets_its_own_normal_noise(batches):
     assert noise.mean().abs() < 4 / n**0.5
     assert (noise**2).mean().item() == pytest.approx(1, abs=4 * (2 / n) ** 0.5)
     assert (noise**4).mean().item() == pytest.approx(3, abs=4 * (96 / n) ** 0.5), "uniform noise has 1.8"
+
+
+def test_the_weights_of_the_loss_are_those_of_the_paper():
+    """Yu et al. 2023: 1 / sqrt(snr), here within 0.2 .. 10, over the mean."""
+    few = NoiseSchedule.linear(500, 2e-4, 0.04)
+    weights = _loss_weights(few, "debiased")
+    assert weights[1:].mean().item() == pytest.approx(1)
+    plain = 1 / snr(few, torch.arange(501)).sqrt()
+    assert torch.allclose(weights[50:300] / weights[100], plain[50:300] / plain[100])
+    assert weights[1] / weights[100] == pytest.approx(0.2 / plain[100].item())
+    assert weights[500] / weights[100] == pytest.approx(10 / plain[100].item())
+    assert torch.equal(_loss_weights(few, "none"), torch.ones(501, dtype=torch.float64))
+
+
+def test_weighting_steers_the_weights_and_not_the_loss_that_is_told(monkeypatch):
+    """A weight of 0 stops learning; what is reported stays the plain mean."""
+    model = make_model()
+    before = copy.deepcopy(list(model.parameters()))
+    monkeypatch.setattr("diffusion_lib.training._loss_weights", lambda s, w: torch.zeros(s.num_steps + 1))
+    steps = run(model, steps=3)
+    assert all(s.loss == pytest.approx(s.losses.mean().item()) and s.loss > 0 for s in steps)
+    assert all(torch.equal(a, b) for a, b in zip(before, model.parameters()))
 
 
 def test_it_learns():
@@ -242,6 +264,7 @@ def test_a_model_in_float64():
         ({"learning_rate": 0.0}, "learning_rate must be positive, got 0.0"),
         ({"learning_rate": float("nan")}, "learning_rate must be positive, got nan"),
         ({"context_dropout": 1.1}, "context_dropout must lie between 0 and 1, got 1.1"),
+        ({"weighting": "snr"}, 'weighting must be "none" or "debiased", got \'snr\''),
         ({"ema_decay": 1.0}, "ema_decay must lie between 0 and 1, 1 excluded, got 1.0"),
     ],
 )
