@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from diffusion_lib.checks import ChoiceExercise, FunctionExercise, NumberExercise, PropertyExercise
-from diffusion_lib.exercises import LESSONS, exercises_of
+from diffusion_lib.exercises import LESSONS, exercises_of, first
 
-ALL = [exercise for lesson in LESSONS for exercise in exercises_of(lesson)]
+ALL = [first] + [exercise for lesson in LESSONS for exercise in exercises_of(lesson)]
 CODING = [exercise for exercise in ALL if isinstance(exercise, (FunctionExercise, PropertyExercise))]
 MISTAKES = [
     pytest.param(exercise, mistake, id=f"{exercise.key}-{i}")
