@@ -27,10 +27,13 @@ DESCRIPTION = """\
 commands:
   lab             set up if need be, then open JupyterLab in the browser
   test [ARGS]     set up if need be, then run every test; ARGS go to pytest
-  setup           set up only (for a room that will be offline later)
+  setup           set up only
+  wheels FOLDER   download all packages into FOLDER, for machines without internet
 
-  --cpu           after a command: PyTorch without CUDA, from PyTorch's own index. On Linux a tenth of
-                  the download; enough for the whole course
+options, after a command:
+  --cpu           PyTorch without CUDA, from PyTorch's own index. On Linux a tenth of the download,
+                  and enough for the whole course
+  --from FOLDER   take the packages from there, not from the internet
 
 The set-up goes into .venv beside this file and is skipped while the requirements stay the same.
 To start over, delete .venv."""
@@ -106,7 +109,32 @@ def torch_requirement():
         return next(line.split("#")[0].strip() for line in file if line.startswith("torch=="))
 
 
-def set_up(with_tests, cpu=False):
+def fetch(verb, names, cpu, where):
+    """pip install, or pip download, of these requirement files."""
+    command = [PYTHON, "-m", "pip", verb, "--quiet", "--disable-pip-version-check"]
+    problem = (
+        "pip could not get the packages (see its message above). The usual reasons: no connection to the\n"
+        "internet, a proxy that pip does not know (set HTTPS_PROXY), or a full disk. Nothing is lost:\n"
+        "run this command again once that is fixed."
+    )
+    if cpu and "--no-index" not in where:  # first, and from there alone: it then satisfies the pin below
+        call(command + where + ["--index-url", CPU_INDEX, torch_requirement()], problem)
+    for name in names:
+        command += ["-r", name]
+    call(command + where, problem)
+
+
+def wheels(folder, cpu):
+    """Everything that a machine without internet needs, for machines of this kind and Python."""
+    make_venv()
+    print("Downloading into " + folder + " (minutes) ...", flush=True)
+    fetch("download", requirements(True), cpu, ["--find-links", folder, "--dest", folder])
+    size = sum(os.path.getsize(os.path.join(folder, name)) for name in os.listdir(folder))
+    print(f"{folder}: {len(os.listdir(folder))} files, {size / 1e6:.0f} MB. In the room, with this folder:")
+    print("    python course.py lab --from " + folder)
+
+
+def set_up(with_tests, cpu=False, folder=None):
     """Makes .venv and installs the pinned packages, unless that was done before."""
     if is_ready(with_tests):
         return
@@ -118,19 +146,9 @@ def set_up(with_tests, cpu=False):
         )
     make_venv()
     print("Installing packages into .venv (minutes the first time) ...", flush=True)
-    if cuda_is_of_no_use() and not cpu:
+    if cuda_is_of_no_use() and not cpu and not folder:
         print("No NVIDIA driver found: add --cpu to download a tenth (Ctrl-C now, then again).", flush=True)
-    command = [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    problem = (
-        "pip could not install the packages (see its message above). The usual reasons: no connection to\n"
-        "the internet, a proxy that pip does not know (set HTTPS_PROXY), or a full disk. Nothing is lost:\n"
-        "run this command again once that is fixed."
-    )
-    if cpu:  # first, and from there alone: what is installed then satisfies the pin below
-        call(command + ["--index-url", CPU_INDEX, torch_requirement()], problem)
-    for name in requirements(with_tests):
-        command += ["-r", name]
-    call(command, problem)
+    fetch("install", requirements(with_tests), cpu, ["--no-index", "--find-links", folder] if folder else [])
     # So that notebooks in any folder, and kernels started from anywhere, find diffusion_lib.
     site = subprocess.check_output(
         [PYTHON, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], text=True
@@ -155,20 +173,27 @@ def main():
         print("The course needs Python " + need + " or newer, this one is " + have + ".", file=sys.stderr)
         return 1
     parser = argparse.ArgumentParser(
-        prog="python course.py", description="The diffusion course.", epilog=DESCRIPTION,
+        prog="python course.py", description="The diffusion course.", epilog=DESCRIPTION, allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    parser.add_argument("command", choices=("lab", "test", "setup"))
-    parser.add_argument("more", nargs=argparse.REMAINDER, help="passed on to JupyterLab or pytest")
-    options = parser.parse_args()
-    cpu = "--cpu" in options.more
-    options.more = [word for word in options.more if word != "--cpu"]
+    parser.add_argument("command", choices=("lab", "test", "setup", "wheels"))
+    parser.add_argument("--cpu", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--from", dest="source", metavar="FOLDER", help=argparse.SUPPRESS)
+    options, more = parser.parse_known_args()  # the rest is for JupyterLab or pytest
     try:
-        set_up(options.command != "lab", cpu)
+        if options.command == "wheels":
+            folder = os.path.abspath(more[0] if more else "wheels")
+            os.makedirs(folder, exist_ok=True)
+            wheels(folder, options.cpu)
+            return 0
+        source = options.source and os.path.abspath(options.source)
+        if source and not os.path.isdir(source):
+            raise Problem("--from must name a folder of packages, got " + options.source)
+        set_up(options.command != "lab", options.cpu, source)
         if options.command == "lab":
-            return lab(options.more)
+            return lab(more)
         if options.command == "test":
-            return call([PYTHON, "-m", "pytest"] + options.more)
+            return call([PYTHON, "-m", "pytest"] + more)
         print("Ready: python course.py lab")
         return 0
     except Problem as problem:

@@ -63,7 +63,7 @@ def test_a_failed_install_is_told_and_leaves_no_stamp(course, monkeypatch, capsy
     monkeypatch.setattr(course, "PYTHON", sys.executable)
     monkeypatch.setattr(course.subprocess, "Popen", lambda *a, **k: namedtuple("P", "wait")(lambda: 1))
     assert start(course, monkeypatch, "test") == 1
-    assert "pip could not install the packages" in capsys.readouterr().err
+    assert "pip could not get the packages" in capsys.readouterr().err
     assert not Path(course.STAMP).exists()
 
 
@@ -98,6 +98,26 @@ def test_the_cpu_build_comes_from_its_own_index(course, monkeypatch, capsys, pla
     assert installs[-1][-2:] == ["-r", "requirements.txt"] and len(installs) == 1 + cpu
     if cpu:
         assert installs[0][-1].startswith("torch==") and "#" not in installs[0][-1]
+
+
+def test_packages_from_a_folder_need_no_internet(course, monkeypatch, capsys, tmp_path):
+    calls = []
+    monkeypatch.setattr(course, "make_venv", lambda: None)
+    monkeypatch.setattr(course, "call", lambda arguments, problem=None: calls.append(arguments) or 0)
+    monkeypatch.setattr(course.subprocess, "check_output", lambda *a, **k: course.VENV)
+    Path(course.VENV).mkdir()
+    folder = tmp_path / "wheels of the room"
+    assert start(course, monkeypatch, "wheels", str(folder), "--cpu") == 0
+    torch_alone, rest = calls
+    assert torch_alone[3] == rest[3] == "download" and "--index-url" in torch_alone
+    assert rest[-2:] == ["--dest", str(folder)] and "requirements-test.txt" in rest
+    assert "0 files, 0 MB" in capsys.readouterr().out
+    calls.clear()
+    assert start(course, monkeypatch, "setup", "--from", str(folder), "--cpu") == 0
+    (install,) = calls
+    assert install[-3:] == ["--no-index", "--find-links", str(folder)] and "--index-url" not in install
+    assert start(course, monkeypatch, "lab", "--from", str(tmp_path / "nowhere")) == 1
+    assert "--from must name a folder of packages" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("system", "python"), [("nt", "Scripts/python.exe"), ("posix", "bin/python")])
