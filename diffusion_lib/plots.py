@@ -115,6 +115,38 @@ def plot_points(clouds: dict[str, Tensor], data: Tensor | None = None, arrows=No
     return figure
 
 
+def plot_curves(x, panels: dict[str, dict], xlabel: str, log: str = "") -> plt.Figure:
+    """Measured curves over x, a panel for each name.
+
+    panels maps a panel's title to its curves, name -> one value for each x; a single number is a level to
+    compare with, drawn as a dashed line. log names the axes that are logarithmic: "x" or "xy".
+    """
+    figure, axes = plt.subplots(1, len(panels), figsize=(9, 2.7), squeeze=False, layout="constrained")
+    for panel, (title, curves) in zip(axes[0], panels.items()):
+        for name, values in curves.items():
+            if np.ndim(values) == 0:
+                panel.axhline(values, color="0.5", linestyle="--", label=name)
+            else:
+                panel.plot(x, values, "o-", label=name)
+        panel.set(xlabel=xlabel, title=title)
+        panel.set(**{f"{axis}scale": "log" for axis in log})
+        panel.legend(fontsize="small")
+    plt.close(figure)
+    return figure
+
+
+def plot_matrix(rows: dict[str, Tensor], xlabel: str = "") -> plt.Figure:
+    """Rows of numbers as colours, white for 0, red above and blue below, on one scale; each row (N,)."""
+    values = torch.stack(list(rows.values())).float().cpu().numpy()
+    reach = float(abs(values).max())
+    figure, panel = plt.subplots(figsize=(9, 0.6 + 0.27 * len(rows)), layout="constrained")
+    picture = panel.imshow(values, cmap="RdBu_r", vmin=-reach, vmax=reach, aspect="auto")
+    panel.set(yticks=range(len(rows)), yticklabels=list(rows), xlabel=xlabel)
+    figure.colorbar(picture)
+    plt.close(figure)
+    return figure
+
+
 def plot_schedules(**schedules: NoiseSchedule) -> plt.Figure:
     """What is left of the image, what noise has come, and their ratio, along t, for named schedules."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3), layout="constrained")

@@ -1,0 +1,226 @@
+"""The exercises of lesson 05: dropping the context, mending the mask, weights, and two wishes at once."""
+
+import torch
+from torch import Tensor
+
+from ..checks import ChoiceExercise, FunctionExercise, NumberExercise, PropertyExercise
+from . import context_mistakes as known
+
+weight_zero = ChoiceExercise(
+    "context.weight_zero",
+    options={
+        "a": "heroes, only less clear ones",
+        "b": "what it draws without any context: sprites of all classes",
+        "c": "grey pictures: a weight of 0 switches the network off",
+        "d": "the opposite of heroes: everything but them",
+    },
+    answer="b",
+    why={
+        "a": "Less clear heroes would come from a weight between 0 and 1. At 0 the difference that the "
+        "context "
+        "makes is multiplied by 0, and nothing of it is left.",
+        "c": "The weight multiplies the difference of two predictions alone. The prediction without context "
+        "stands before it and stays.",
+        "d": "Away from heroes leads a weight below 0. At 0 the context has no say, for or against.",
+    },
+    right="With w = 0 only the prediction without context is left, so no vector can change the picture.",
+    hints=(
+        "Put w = 0 into the equation of section 3. Which of the two predictions is left?",
+        "What is left is the prediction with the null context. What has the network learned to draw "
+        "from that?",
+    ),
+    difficulty=1,
+    minutes=2,
+)
+
+weight_grows = ChoiceExercise(
+    "context.weight_grows",
+    options={
+        "a": "the judge agrees more often, and the sprites of a class vary as much as before",
+        "b": "the judge agrees more often at first, and the sprites of a class get more alike",
+        "c": "nothing: weight 1 already draws from the right distribution",
+        "d": "the judge agrees less often, and the sprites of a class get more varied",
+    },
+    answer="b",
+    why={
+        "a": "There is a price. The push goes to where the class is plain, and the unusual sprites of a "
+        "class, "
+        "which lie near another one, are left out.",
+        "c": "With an exact network weight 1 would be all one needs. A small network is not exact: it "
+        "leaves out "
+        "part of what the context should do, and a larger weight makes up for it.",
+        "d": "A weight below 1 does that. Above 1 the difference that the context makes is amplified.",
+    },
+    right="Guidance trades variety for certainty; far beyond, pictures leave the data altogether.",
+    hints=(
+        "Look at the toy again: where did the points of weight 4 lie within their island, and how "
+        "widely spread?",
+        "The push grows with p(c | x): towards plain cases of the class, away from doubtful ones.",
+    ),
+    difficulty=1,
+    minutes=2,
+)
+
+paper_weight = NumberExercise(
+    "context.paper_weight",
+    4,
+    tolerance=1e-6,
+    mistakes=[
+        known.Mistake(
+            3, "The paper's w is 0 for plain conditioning, this course's weight is 1: they differ."
+        ),
+        known.Mistake(2, "The wrong way: the weight here is larger than the paper's w, not smaller."),
+    ],
+    right="(1 + w) ε(x, c) − w ε(x, ∅) = ε(x, ∅) + (1 + w) (ε(x, c) − ε(x, ∅)), so weight = 1 + w = 4.",
+    hints=(
+        "Write both formulas as: something times ε(x, c) plus something times ε(x, ∅).",
+        "Here ε(x, c) is multiplied by the weight itself. And there?",
+    ),
+    solution="weight = 1 + w = 4",
+    difficulty=1,
+    minutes=3,
+)
+
+
+def masked_context(context: Tensor, drop: Tensor) -> Tensor:
+    """The context (batch, K) with rows of zeros where drop (batch,) is 1."""
+    return context * (1 - drop)[:, None]
+
+
+def _mask_cases() -> list[dict]:
+    generator, cases = torch.Generator().manual_seed(0), []
+    for batch, K, dtype in ((6, 5, torch.float32), (5, 5, torch.float32), (3, 2, torch.float64)):
+        context = torch.randn(batch, K, generator=generator, dtype=dtype)  # any vector, not one-hot alone
+        drop = torch.tensor([1, 0, 0, 1, 0, 0], dtype=dtype)[:batch]
+        cases.append({"context": context, "drop": drop})
+    return cases
+
+
+masked_context = FunctionExercise(
+    "context.masked_context",
+    masked_context,
+    _mask_cases,
+    mistakes=known.MASK,
+    right="Rows with drop = 1 are zeros and the others are as they were, in three sizes, batch = K "
+    "among them.",
+    hints=(
+        "Work out the factor by hand: what is -1 * (1 - drop) for drop = 1, and what for drop = 0?",
+        "The factor must be 0 for drop = 1 and 1 for drop = 0.",
+    ),
+    difficulty=2,
+    minutes=5,
+)
+
+
+def drop_context(context: Tensor, probability: float, generator: torch.Generator) -> Tensor:
+    """The context (batch, K), each row zeroed with this probability."""
+    keep = torch.rand(len(context), 1, generator=generator) >= probability  # 1 = keep
+    return context * keep
+
+
+def _test_drop(answer) -> str | None:
+    generator, p = torch.Generator().manual_seed(1), 0.2
+    context = torch.rand(4000, 5, generator=generator) + 0.5  # dense rows: part of one can be missing
+    before = context.clone()
+    got = answer(context, p, torch.Generator().manual_seed(0))
+    if not isinstance(got, Tensor):
+        return f"A tensor (batch, K) is wanted, got {type(got).__name__}."
+    if not torch.equal(context, before):
+        return known.DROP_SAYS["in place"]
+    if got.shape != context.shape:
+        return known.DROP_SAYS["rows gone"]
+    zero = (got == 0).float().mean(dim=1)
+    dropped, share = zero == 1, (zero == 1).float().mean().item()
+    if bool(((zero > 0) & (zero < 1)).any()):
+        return known.DROP_SAYS["element"]
+    kept, whole = got[~dropped], context[~dropped]
+    if len(kept) and torch.allclose(kept, -whole):
+        return known.DROP_SAYS["negated"]
+    if len(kept) and torch.allclose(kept, whole / (1 - p)):
+        return known.DROP_SAYS["rescaled"]
+    if len(kept) and not torch.equal(kept, whole):
+        return "The rows that stay have changed: they must be what they were, to the last bit."
+    if share in (0, 1):
+        return known.DROP_SAYS["whole batch"]
+    if abs(share - (1 - p)) < 0.04:
+        return known.DROP_SAYS["flipped"]
+    if bool(dropped[: int(dropped.sum())].all()):
+        return known.DROP_SAYS["first"]
+    return _test_draws(answer, context, p, dropped, share)
+
+
+def _test_draws(answer, context: Tensor, p: float, dropped: Tensor, share: float) -> str | None:
+    """Does it draw afresh each time, from the generator that it gets, for small batches and any p?"""
+    generator = torch.Generator().manual_seed(2)
+    first, second = (answer(context, p, generator) for _ in range(2))
+    if torch.equal(first, second):  # the frame seeds the global generator before each call
+        moved = not torch.equal(generator.get_state(), torch.Generator().manual_seed(2).get_state())
+        return known.DROP_SAYS["seeded" if moved else "global"]
+    if 0.5 < share < 0.65:
+        return known.DROP_SAYS["gaussian"]
+    small = torch.cat([answer(context[:3], p, generator) for _ in range(400)])
+    for name, got in (("4,000 images", dropped), ("batches of three", (small == 0).all(dim=1))):
+        share = got.float().mean().item()
+        if abs(share - p) > 0.04:
+            return f"With probability {p}, {share:.0%} of the contexts were dropped in {name}."
+    if not torch.equal(answer(context, 0.0, generator), context):
+        return "With probability 0 no context may be dropped, and none changed."
+    if bool(answer(context, 1.0, generator).any()):
+        return "With probability 1 each context must become a row of zeros."
+    double = context[:8].double()
+    if answer(double, p, generator).dtype != torch.float64:
+        return "The result must keep the context's dtype: a float64 context came back as another type."
+    return None
+
+
+drop_context = PropertyExercise(
+    "context.drop_context",
+    drop_context,
+    _test_drop,
+    mistakes=known.DROP,
+    right="Whole rows, the right share of them, drawn from the generator that was passed; the others "
+    "unchanged.",
+    hints=(
+        "One uniform number for each image decides about its whole row: which shape must the draw have?",
+        "torch.rand(batch, 1, generator=generator) >= probability is True, that is 1, for the rows to keep.",
+    ),
+    difficulty=2,
+    minutes=8,
+)
+
+
+def combined_noise(without: Tensor, with_contexts: Tensor, weights: Tensor) -> Tensor:
+    """Guidance by K wishes at once, each with its own weight."""
+    weights = weights.view(-1, 1, 1, 1, 1)  # (K, 1, 1, 1, 1)
+    return without + (weights * (with_contexts - without)).sum(dim=0)
+
+
+def _combine_cases() -> list[dict]:
+    generator, cases = torch.Generator().manual_seed(0), []
+    for K, shape, dtype in (
+        (2, (4, 3, 8, 8), torch.float32),
+        (3, (3, 3, 3, 3), torch.float32),  # here a weight along any axis gives no error
+        (1, (1, 1, 4, 4), torch.float64),
+    ):
+        without = torch.randn(shape, generator=generator, dtype=dtype)
+        with_contexts = torch.randn(K, *shape, generator=generator, dtype=dtype)
+        weights = torch.tensor([1.5, -0.5, 3.0], dtype=dtype)[:K]
+        cases.append({"without": without, "with_contexts": with_contexts, "weights": weights})
+    return cases
+
+
+combined_noise = FunctionExercise(
+    "context.combined_noise",
+    combined_noise,
+    _combine_cases,
+    mistakes=known.COMBINE,
+    right="One, two and three wishes, a negative weight among them, also where every axis has the same "
+    "length.",
+    hints=(
+        "with_contexts - without gives all K differences at once: without is broadcast along the first axis.",
+        "Bring the weights to the shape (K, 1, 1, 1, 1), multiply, and sum over the first axis.",
+        "without + (weights.view(-1, 1, 1, 1, 1) * (with_contexts - without)).sum(dim=0)",
+    ),
+    difficulty=3,
+    minutes=8,
+)

@@ -1,0 +1,155 @@
+"""An exercise of lesson 01: the shortcut that was made anew at each call, mended."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from ..checks import Mistake, PropertyExercise
+from ..unet import ResidualConvBlock
+
+
+class ShortcutBlock(nn.Module):
+    """A ResidualConvBlock with a shortcut that is made once and trained with the rest."""
+
+    def __init__(self, in_channels: int, out_channels: int):
+        super().__init__()
+        self.block = ResidualConvBlock(in_channels, out_channels)
+        same = in_channels == out_channels
+        self.shortcut = nn.Identity() if same else nn.Conv2d(in_channels, out_channels, kernel_size=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (self.shortcut(x) + self.block(x)) / math.sqrt(2)
+
+
+SAYS = {
+    "block": "Keep self.block as it stands in the stub: the check compares with what it gives.",
+    "fresh": "The same input gives two different outputs in eval mode: something is drawn at random in "
+    "forward. Make the layer in __init__ and only call it in forward.",
+    "unregistered": "The shortcut's weights are not among the parameters, so no optimizer trains them and no "
+    "checkpoint holds them. Assign the layer itself to an attribute in __init__, not a list of it.",
+    "extra": "For equal channel counts the input itself is the shortcut, without more parameters.",
+    "forgotten": "The output is what self.block gives: the shortcut is not added.",
+    "no root": "The sum is not divided by sqrt(2), so its variance grows with each such block.",
+    "half": "The sum is divided by 2. Two independent parts of variance 1 have a sum of variance 2, so "
+    "sqrt(2) brings it back to 1.",
+    "product": "The shortcut is multiplied with the block's output. It should be added.",
+    "detached": "No gradient reaches the shortcut's weights: something detaches them, so they never train.",
+    "kernel": "The shortcut should be one 1 x 1 convolution, with or without a bias, from in_channels to "
+    "out_channels.",
+    "values": "The output is not (shortcut + self.block(x)) / sqrt(2).",
+}
+
+
+def judge_shortcut(answer) -> str | None:
+    """What is wrong with a class like ShortcutBlock, in a sentence, or None."""
+    for in_channels, out_channels in ((3, 8), (8, 8), (8, 4)):
+        block = answer(in_channels, out_channels).eval()
+        x = torch.randn(2, in_channels, 6, 6, generator=torch.Generator().manual_seed(1))
+        first = block(x)
+        if first is None:
+            raise NotImplementedError
+        if not isinstance(getattr(block, "block", None), ResidualConvBlock):
+            return SAYS["block"]
+        if not torch.equal(first, block(x)):
+            return SAYS["fresh"]
+        extra = {name: p for name, p in block.named_parameters() if not name.startswith("block.")}
+        if in_channels == out_channels and extra:
+            return SAYS["extra"]
+        complaint = _compare(block, x, first, extra, in_channels == out_channels)
+        if complaint:
+            return SAYS[complaint]
+    return None
+
+
+def _compare(block: nn.Module, x: Tensor, got: Tensor, extra: dict[str, Tensor], same: bool) -> str | None:
+    """The name of the complaint about one block's output and gradient, or None."""
+    convolved, shortcut = block.block(x), x
+    if torch.equal(got, convolved):
+        return "forgotten"
+    if not same:
+        weight = [p for p in extra.values() if p.ndim == 4]
+        bias = [p for p in extra.values() if p.ndim == 1]
+        if not extra:
+            return "unregistered"
+        if (
+            len(weight) != 1
+            or weight[0].shape[2:] != (1, 1)
+            or len(weight) + len(bias) != len(extra)
+            or len(bias) > 1
+        ):
+            return "kernel"
+        shortcut = nn.functional.conv2d(x, weight[0], bias[0] if bias else None)
+    for result, complaint in (
+        (shortcut + convolved, "no root"), ((shortcut + convolved) / 2, "half"),
+        (shortcut * convolved, "product"), (shortcut * convolved / math.sqrt(2), "product"),
+    ):  # fmt: skip
+        if torch.allclose(got, result, atol=1e-5):
+            return complaint
+    if not torch.allclose(got, (shortcut + convolved) / math.sqrt(2), atol=1e-5):
+        return "values"
+    got.square().sum().backward()
+    return "detached" if any(p.grad is None for p in extra.values()) else None
+
+
+def _wrong(join, layer=None, fresh=False) -> type[nn.Module]:
+    """A wrong class: another way to join x, the shortcut and self.block, or another layer as the shortcut."""
+
+    class Wrong(ShortcutBlock):
+        def __init__(self, in_channels: int, out_channels: int):
+            super().__init__(in_channels, out_channels)
+            if layer is not None:
+                del self.shortcut  # a module's place takes modules only
+                self.shortcut = layer(in_channels, out_channels)
+            self.sizes = in_channels, out_channels
+
+        def forward(self, x: Tensor) -> Tensor:
+            shortcut = nn.Conv2d(*self.sizes, 1) if fresh else self.shortcut
+            return join(shortcut(x), self.block(x))
+
+    return Wrong
+
+
+def _right(a: Tensor, b: Tensor) -> Tensor:
+    return (a + b) / math.sqrt(2)
+
+
+def _hidden(in_channels: int, out_channels: int):
+    layer = nn.Conv2d(in_channels, out_channels, 1)
+    return (lambda x: x) if in_channels == out_channels else lambda x: layer(x)  # a function, no submodule
+
+
+def _with_kernel(size: int):
+    def layer(in_channels: int, out_channels: int) -> nn.Module:
+        same = in_channels == out_channels
+        return nn.Identity() if same else nn.Conv2d(in_channels, out_channels, size, padding=size // 2)
+
+    return layer
+
+
+mended_shortcut = PropertyExercise(
+    "unet.mended_shortcut",
+    ShortcutBlock,
+    judge_shortcut,
+    difficulty=3,
+    minutes=10,
+    hints=(
+        "A layer has to exist before training begins. Where does a module make its layers?",
+        "In __init__, as an attribute: self.shortcut = nn.Conv2d(in_channels, out_channels, 1) if the counts "
+        "differ, and nn.Identity() if they don't.",
+        "Then forward is one line: the sum of self.shortcut(x) and self.block(x), over the root of 2.",
+    ),
+    right="Made once, the same output twice, a parameter that gradients reach, and the sum over sqrt(2).",
+    mistakes=(
+        Mistake(_wrong(_right, fresh=True), SAYS["fresh"]),
+        Mistake(_wrong(_right, layer=_hidden), SAYS["unregistered"]),
+        Mistake(_wrong(_right, layer=lambda i, o: nn.Conv2d(i, o, 1)), SAYS["extra"]),
+        Mistake(_wrong(lambda a, b: b), SAYS["forgotten"]),
+        Mistake(_wrong(lambda a, b: a + b), SAYS["no root"]),
+        Mistake(_wrong(lambda a, b: (a + b) / 2), SAYS["half"]),
+        Mistake(_wrong(lambda a, b: a * b), SAYS["product"]),
+        Mistake(_wrong(lambda a, b: _right(a.detach(), b)), SAYS["detached"]),
+        Mistake(_wrong(_right, layer=_with_kernel(3)), SAYS["kernel"]),
+        Mistake(_wrong(lambda a, b: (a - b) / math.sqrt(2)), SAYS["values"]),
+    ),
+)

@@ -1,0 +1,229 @@
+"""Exercises of lesson 03: draw t, where the loss is high, the learning rate, an honest display."""
+
+import torch
+
+from ..checks import ChoiceExercise, FunctionExercise, Mistake, NumberExercise, PropertyExercise
+from . import training_draws
+
+
+def rate_factor(step, num_steps, warmup_steps):
+    warmup = min((step + 1) / max(warmup_steps, 1), 1.0)
+    decay = 1 - step / num_steps
+    return warmup * decay
+
+
+def to_picture(images):
+    return ((images + 1) / 2).clamp(0, 1)
+
+
+def stretch(images, dim, eps=0.0):
+    """The faulty helper: subtracts the smallest value along dim and divides by the range."""
+    low, high = images.amin(dim, keepdim=True), images.amax(dim, keepdim=True)
+    return (images - low) / (high - low + eps)
+
+
+def _in_place(images):
+    return images.add_(1).div_(2).clamp_(0, 1)
+
+
+def _rate_cases() -> list[dict]:
+    cases = [(0, 1000, 50), (24, 1000, 50), (49, 1000, 50), (50, 1000, 50), (500, 1000, 50), (999, 1000, 50)]
+    cases += [(1000, 1000, 50)]
+    cases += [(2, 10, 6), (9, 10, 1), (0, 10, 1), (0, 4, 0), (3, 4, 0)]
+    return [dict(zip(("step", "num_steps", "warmup_steps"), case)) for case in cases]
+
+
+def _picture_cases() -> list[dict]:
+    generator = torch.Generator().manual_seed(0)
+    inside = torch.rand(4, 3, 8, 8, generator=generator) * 1.6 - 0.8
+    beyond = torch.randn(2, 3, 4, 4, generator=generator) * 1.5
+    gray = torch.full((1, 1, 4, 6), 0.25, dtype=torch.float64)
+    return [{"images": images} for images in (inside, beyond, gray)]
+
+
+draw_steps = PropertyExercise(
+    "training.draw_steps",
+    training_draws.draw_steps,
+    training_draws.test,
+    mistakes=[Mistake(answer, says) for answer, says in training_draws.MISTAKES],
+    difficulty=1,
+    minutes=4,
+    hints=(
+        "torch.randint(low, high, size, generator=...) draws whole numbers. low can come out, high cannot.",
+        "low is 1, high is num_steps + 1, and the size is a tuple of one number, (batch_size,).",
+    ),
+    right="Whole numbers, one for each image, 1 and T included, all equally often, and drawn from the "
+    "generator alone.",
+)
+
+highest_loss = ChoiceExercise(
+    "training.highest_loss",
+    {
+        "a": "at large t: there is most noise there, so there is most to get wrong",
+        "b": "at small t: there is so little noise that it is hard to tell from the image",
+        "c": "in the middle: both ends are easy",
+        "d": "the same at every t, because every t is drawn equally often",
+    },
+    "b",
+    {
+        "a": "The network predicts ε, whose variance is 1 at every t. At large t the input x_t is nearly ε "
+        "itself: to repeat the input is almost right.",
+        "c": "One end is easy. At the other one, ε is a faint disturbance of an image that the network does "
+        "not know: look at what x_t holds at t = 1.",
+        "d": "Equally often drawn is not equally hard: x_t tells much of ε at one t and little at another.",
+    },
+    difficulty=2,
+    minutes=2,
+    hints=(
+        "How well could you name ε if you saw x_t at t = T, where √(1 − ᾱ_t) is nearly 1?",
+        "And at t = 1, where x_t is the image plus ε times 0.014?",
+    ),
+    right="The less noise there is, the harder it is to see. A small error there does little harm: the "
+    "noise that is taken off is just as faint. The next figure shows it.",
+)
+
+loss_of_zero = NumberExercise(
+    "training.loss_of_zero",
+    1.0,
+    tolerance=0.02,
+    mistakes=[
+        Mistake(0.0, "The mean of ε is 0, but the loss squares it first: it is the mean of ε²."),
+        Mistake(0.5, "There is no factor ½ in this loss: it is the mean of ε², the variance of ε."),
+        Mistake(2.0, "2 is the loss of a network that answers with random noise of its own: 1 + 1."),
+        Mistake(0.7979, "0.8 is the mean of |ε|, √(2/π). The loss takes squares."),
+    ],
+    difficulty=1,
+    minutes=2,
+    hints=(
+        "With a prediction of 0 the loss is the mean of ε².",
+        "ε is standard normal: its mean is 0, and the mean of its square is its variance.",
+    ),
+    solution="1, the variance of ε. Whoever has a loss of 1 has learned nothing yet.",
+    right="The mean of ε² is the variance of ε. A loss that stays at 1 is that of a network which says "
+    "nothing; a fresh network starts a little above it.",
+)
+
+rate_factor = FunctionExercise(
+    "training.rate_factor",
+    rate_factor,
+    _rate_cases,
+    mistakes=[
+        Mistake(
+            lambda step, num_steps, warmup_steps: (
+                min(step / max(warmup_steps, 1), 1.0) * (1 - step / num_steps)
+            ),
+            "The first step has a rate of 0 and teaches nothing: the warm-up should give 1 / warmup_steps "
+            "at step 0, so (step + 1) / warmup_steps.",
+        ),
+        Mistake(
+            lambda step, num_steps, warmup_steps: (
+                min((step + 1) / max(warmup_steps, 1), 1.0) * (1 - step // num_steps)
+            ),
+            "step // num_steps is 0 until the very end, so the rate never falls: divide with /.",
+        ),
+        Mistake(
+            lambda step, num_steps, warmup_steps: (
+                max((step + 1) / max(warmup_steps, 1), 1.0) * (1 - step / num_steps)
+            ),
+            "The warm-up goes on climbing above 1: it must stop there, which is min, not max.",
+        ),
+        Mistake(
+            lambda step, num_steps, warmup_steps: 1 - step / num_steps,
+            "The fall is right; the warm-up is missing: the first steps are taken at almost the full rate.",
+        ),
+        Mistake(
+            lambda step, num_steps, warmup_steps: min((step + 1) / max(warmup_steps, 1), 1.0),
+            "The warm-up is right; the fall is missing: after it the rate stays at 1.",
+        ),
+        Mistake(
+            lambda step, num_steps, warmup_steps: (
+                min((step + 1) / max(warmup_steps, 1), 1.0) * (1 - step / max(num_steps - 1, 1))
+            ),
+            "The rate is 0 at the last step already, so that step is wasted: the line should meet 0 one "
+            "step later, at step = num_steps.",
+        ),
+        Mistake(
+            lambda step, num_steps, warmup_steps: min(
+                (step + 1) / max(warmup_steps, 1), 1 - step / num_steps
+            ),
+            "That is the smaller of warm-up and fall. Their product is wanted.",
+        ),
+        Mistake(
+            lambda step, num_steps, warmup_steps: (
+                min((step + 1) / max(warmup_steps, 1), 1.0)
+                * min((num_steps - step) / max(num_steps - warmup_steps, 1), 1.0)
+            ),
+            "The line falls from the end of the warm-up. Here it falls from step 0 on: 1 - step / num_steps.",
+        ),
+        Mistake(
+            lambda step, num_steps, warmup_steps: (
+                min((step + 1) / warmup_steps, 1.0) * (1 - step / num_steps)
+            ),
+            "All is right but one case: with warmup_steps = 0 it divides by 0. Use max(warmup_steps, 1).",
+        ),
+    ],
+    tolerance=1e-6,
+    difficulty=2,
+    minutes=6,
+    hints=(
+        "Two factors: one climbs from 1 / warmup_steps to 1 and stays there, one falls from 1 towards 0.",
+        "min((step + 1) / warmup_steps, 1.0) is the first. Think of warmup_steps = 0.",
+        "The second is 1 - step / num_steps: at the last step, num_steps - 1, it is 1 / num_steps.",
+    ),
+    right="Twelve steps of four runs: the first one, the end of the warm-up, the last ones, and no warm-up.",
+)
+
+to_picture = FunctionExercise(
+    "training.to_picture",
+    to_picture,
+    _picture_cases,
+    mistakes=[
+        Mistake(
+            lambda images: stretch(images, (2, 3)),
+            "Each channel of each image is still stretched over its own range: colours shift, range errors "
+            "are hidden, and the constant image became NaN. Use the same two numbers for all.",
+        ),
+        Mistake(
+            lambda images: stretch(images, (1, 2, 3)),
+            "Each image is still stretched over its own range. The colours keep their balance, but the "
+            "brightness is still lost, and a constant image is still NaN.",
+        ),
+        Mistake(
+            lambda images: stretch(images, (0, 1, 2, 3)),
+            "One range for the whole batch: an image then looks different beside other images. The range "
+            "is known beforehand: -1 to 1.",
+        ),
+        Mistake(
+            lambda images: stretch(images, (2, 3), eps=1e-8),
+            "The small number in the divisor hides the NaN; the stretching is still there.",
+        ),
+        Mistake(
+            lambda images: (images + 1) / 2,
+            "Nearly: values beyond -1 and 1 must be clipped, since a display takes 0 to 1 only.",
+        ),
+        Mistake(
+            lambda images: images.clamp(0, 1),
+            "Clipped but not shifted: all of the darker half, -1 to 0, is now black.",
+        ),
+        Mistake(
+            lambda images: (images / 2 + 1).clamp(0, 1),
+            "-1 should become 0, and here it becomes 0.5: add 1 first, then halve.",
+        ),
+        Mistake(
+            lambda images: ((images + 1) * 127.5).clamp(0, 255),
+            "That is the range 0 to 255; 0 to 1 is wanted here.",
+        ),
+        Mistake(
+            _in_place, "The images are overwritten: whoever goes on sampling from them has other ones now."
+        ),
+    ],
+    difficulty=2,
+    minutes=6,
+    hints=(
+        "Which values are black and white in every image? Not the smallest and largest it happens to hold.",
+        "-1 becomes 0 and 1 becomes 1, by one line for all; what lies outside is clipped.",
+        "((images + 1) / 2).clamp(0, 1)",
+    ),
+    right="Images within the range keep their colours, values beyond it are clipped, a constant image "
+    "stays what it is, and the input is left alone.",
+)
