@@ -92,6 +92,8 @@ def test_the_samplers_need_torch_alone():
 def test_public_names_have_docstrings(path):
     tree = ast.parse(path.read_text(encoding="utf-8"))
     assert ast.get_docstring(tree), path.name
+    if path.parent.name == "exercises":
+        return  # worked answers and wrong ones: their task stands in the lesson
     for node in tree.body:
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_"):
             if node.name not in ("main", "parse"):

@@ -139,7 +139,7 @@ def test_size_of_a_lesson(lesson):
     cells = read(lesson)["cells"]
     lengths = sorted(len(text(cell).splitlines()) for cell in cells if cell["cell_type"] == "code")
     assert lengths[len(lengths) // 2] <= 8 and lengths[-1] <= 25
-    assert 30 <= len(cells) <= 75
+    assert 30 <= len(cells) <= 85
     for cell in cells:
         tags = cell["metadata"].get("tags", [])
         assert set(tags) <= {"parameters", "exercise", "nbval-check-output"}, tags

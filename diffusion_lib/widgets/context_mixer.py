@@ -39,7 +39,7 @@ class Settings:
 
     def rest(self) -> str:
         """All but the context in words."""
-        return f"weight {self.weight:g}, {self.num_steps} steps, seed {self.seed}"
+        return f"guidance {self.weight:g}, {self.num_steps} steps, seed {self.seed}"
 
 
 @dataclass(frozen=True, eq=False)

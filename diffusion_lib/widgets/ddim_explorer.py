@@ -117,7 +117,7 @@ class DdimExplorer(Panel):
         self.player.layout.display = "none"  # until there is a path
         grid = ipywidgets.GridBox([self._boxes[setting] for setting in self.settings[:-1]])
         grid.layout.grid_template_columns = f"repeat({len(etas)}, max-content)"
-        grid.layout.grid_gap = "6px"
+        grid.layout.grid_gap, grid.layout.max_width, grid.layout.overflow = "6px", "100%", "auto"
         self.fill(
             row(self.button, self.cancel, self.progress), self.words,
             row(grid, self._boxes[self.ddpm], align_items="flex-start"),
@@ -145,7 +145,7 @@ class DdimExplorer(Panel):
     def _make_cell(self, setting: Setting) -> None:
         width = SHOWN * SCALE * (self.x_T.shape[-1] + 2)
         button = ipywidgets.Button(description=setting.short, tooltip=f"Play {setting}", disabled=True)
-        button.layout.width = f"{max(width, 150)}px"
+        button.layout.width = f"{max(width, 165)}px"
         picture, line = Picture(), ipywidgets.HTML("not sampled yet")
         line.layout.margin, line.layout.min_height = "0 2px", "18px"
         box = ipywidgets.VBox([button, picture, line])
