@@ -131,7 +131,7 @@ def wheels(folder, cpu):
     fetch("download", requirements(True), cpu, ["--find-links", folder, "--dest", folder])
     size = sum(os.path.getsize(os.path.join(folder, name)) for name in os.listdir(folder))
     print(f"{folder}: {len(os.listdir(folder))} files, {size / 1e6:.0f} MB. In the room, with this folder:")
-    print("    python course.py lab --from " + folder)
+    print('    python course.py lab --from "' + folder + '"')
 
 
 def set_up(with_tests, cpu=False, folder=None):

@@ -104,7 +104,10 @@ def one_line(error: Exception) -> str:
 
 def where_it_stopped(error: Exception, function: Callable) -> str:
     """The error and the learner's own line that it came from."""
-    code = getattr(inspect.unwrap(function), "__code__", None)
+    function = inspect.unwrap(function)
+    code = getattr(function, "__code__", None) or getattr(
+        getattr(function, "__init__", None), "__code__", None
+    )
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if code is not None and frame.filename == code.co_filename]
     line = f" in the line `{own[-1].line}`" if own and own[-1].line else ""

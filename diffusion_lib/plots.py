@@ -7,6 +7,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
@@ -158,8 +159,8 @@ def plot_schedules(**schedules: NoiseSchedule) -> plt.Figure:
         right.semilogy(t, snr(schedule, t).cpu(), color=line.get_color(), label=name)
     left.set(xlabel="t", ylabel="factor", title="image and noise in $x_t$")
     right.set(xlabel="t", ylabel="SNR", title="signal to noise ratio")
-    left.legend()
-    right.legend()
+    # Below the panels: with three schedules it would cover the curves.
+    figure.legend(handles=left.lines, loc="outside lower center", ncols=len(schedules), fontsize="small")
     plt.close(figure)  # a notebook would show it a second time, and keep it
     return figure
 
@@ -182,5 +183,9 @@ def plot_losses(losses, loss_by_t: Tensor, num_steps: int) -> plt.Figure:
     centres = (np.arange(len(loss_by_t)) + 0.5) * num_steps / len(loss_by_t)
     right.semilogy(centres, loss_by_t.cpu(), "o-")
     right.set(xlabel="t", ylabel="loss", title="loss by t")
+    for panel in (left, right):  # plain numbers at 1, 2 and 5 of each decade: a loss may span only one
+        panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        panel.yaxis.set_major_formatter(FuncFormatter(lambda value, place: f"{value:g}"))
+        panel.yaxis.set_minor_formatter(NullFormatter())
     plt.close(figure)
     return figure

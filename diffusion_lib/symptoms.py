@@ -1,8 +1,9 @@
 """What each bug looks like: python -m diffusion_lib.symptoms makes data/symptoms/ anew.
 
-Small networks are trained side by side, each with one thing wrong and else alike, and the shipped model is
-sampled with one thing wrong. Each gives a sheet of samples, the trained ones their loss by t, and all the
-numbers that tell them apart, in symptoms.json. A run that was stopped goes on with the next one.
+The shipped model is trained on, for some hundred steps, with one thing wrong at a time and else alike; and
+it is sampled with one thing wrong. (From random weights each would take an hour to draw anything that a bug
+could be seen in.) Each gives a sheet of samples, the trained ones their loss by t, and all the numbers that
+tell them apart, in symptoms.json. A run that was stopped goes on with the next one.
 """
 
 import argparse
@@ -10,6 +11,7 @@ import json
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
 
@@ -30,7 +32,6 @@ from .training import train
 from .unet import ContextUnet, ResidualConvBlock
 
 FOLDER = DATA / "symptoms"
-SCHEDULE = NoiseSchedule.linear(500, 2e-4, 0.04)
 COUNT = 100  # samples of each; the first forty by class make the sheet
 
 
@@ -52,7 +53,8 @@ class WithoutSkips(ContextUnet):
         for up in (self.up1, self.up2):
             up.register_forward_pre_hook(lambda module, args: (args[0], torch.zeros_like(args[1])))
         self.out.register_forward_pre_hook(lambda module, args: args[0] * self.first_half)
-        self.register_buffer("first_half", torch.arange(2 * self.n_feat).view(-1, 1, 1) < self.n_feat)
+        half = torch.arange(2 * self.n_feat).view(-1, 1, 1) < self.n_feat
+        self.register_buffer("first_half", half, persistent=False)
 
 
 class WithoutTime(ContextUnet):
@@ -77,6 +79,11 @@ def with_random_shortcut(*size) -> ContextUnet:
     return model
 
 
+def negated(data: ImageData) -> ImageData:
+    """The context as the mask code of the labs leaves it: c * (-1 * (1 - mask)), minus one for the class."""
+    return replace(data, labels=-data.labels)
+
+
 # name: (network, what differs in training)
 TRAINED: dict[str, tuple[Callable, dict]] = {
     "right": (ContextUnet, {}),
@@ -84,31 +91,30 @@ TRAINED: dict[str, tuple[Callable, dict]] = {
     "random_shortcut": (with_random_shortcut, {}),
     "no_skips": (WithoutSkips, {}),
     "no_time": (WithoutTime, {}),
-    "mask_flipped": (ContextUnet, {"context_dropout": 0.9}),
+    "negated": (ContextUnet, {"change": negated}),
     "no_dropout": (ContextUnet, {"context_dropout": 0.0}),
     "leaking_schedule": (ContextUnet, {"schedule": NoiseSchedule.linear()}),
 }
 
 
-def make_model(name: str, data: ImageData, n_feat: int, steps: int, folder: Path) -> tuple[Checkpoint, list]:
-    """The trained network of that name and its loss by t; from `folder` if it is there."""
+def make_model(name: str, data: ImageData, steps: int, folder: Path) -> tuple[Checkpoint, list]:
+    """The network of that name, trained on, and its loss by t; from `folder` if it is there."""
     network, differs = TRAINED[name]
-    differs = dict(differs)
-    schedule = differs.pop("schedule", SCHEDULE)
-    torch.manual_seed(0)
-    model = network(3, n_feat, 5, 16)
-    path = folder / f"{name}-{n_feat}-{steps}.safetensors"
+    differs, begin = dict(differs), load_checkpoint("small")
+    schedule = differs.pop("schedule", begin.schedule)
+    model = network(*begin.model.config.values())
+    path = folder / f"{name}-{steps}.safetensors"
     if path.exists():
         weights, facts = load_tensors(path)
         model.load_state_dict(weights)
         return Checkpoint(model.eval(), schedule, facts), facts["loss_by_t"]
+    model.load_state_dict(begin.model.state_dict())
     loss = differs.pop("loss", training.noise_prediction_loss)
-    epochs = -(-steps * 64 // len(data))
-    part = data.subset(torch.randperm(len(data))[: steps * 64 // epochs])
+    data = differs.pop("change", lambda unchanged: unchanged)(data)
+    part = data.subset(torch.randperm(len(data), generator=torch.Generator().manual_seed(0))[: steps * 64])
     with patch.object(training, "noise_prediction_loss", loss):
-        run = train(model, schedule, part, num_epochs=epochs, **differs)
-        progress = tqdm(run, total=epochs * (len(part) // 64), desc=name, dynamic_ncols=True)
-        (step,) = deque(progress, maxlen=1)
+        run = train(model, schedule, part, num_epochs=1, learning_rate=1e-3, ema_decay=0.99, **differs)
+        (step,) = deque(tqdm(run, total=steps, desc=name, dynamic_ncols=True), maxlen=1)
     by_t = [round(value, 4) for value in step.run.loss_by_t().tolist()]
     save_tensors(path, step.run.ema_model.state_dict(), {"loss_by_t": by_t})
     return Checkpoint(step.run.ema_model, schedule, {}), by_t
@@ -169,7 +175,7 @@ def measure(images: Tensor, context: Tensor, real: ImageData, judge: SpriteClass
     """The numbers that tell the bugs apart. brightness: mean over white ground and figure, -1 to 1."""
     return {
         "accuracy": round(class_accuracy(judge, images, context), 3),
-        "frechet": round(frechet_distance(judge, real.images[:2000], images), 1),
+        "frechet": round(frechet_distance(judge, real.images, images), 1),
         "brightness": round(images.mean().item(), 3),
         "deviation": round(images.std().item(), 3),
         "outside": round((images.abs() > 1.001).float().mean().item(), 3),
@@ -178,22 +184,25 @@ def measure(images: Tensor, context: Tensor, real: ImageData, judge: SpriteClass
 
 def main(arguments: list[str] | None = None) -> int:
     p = argparse.ArgumentParser(prog="python -m diffusion_lib.symptoms", description="What bugs look like.")
-    p.add_argument("--steps", type=int, default=1500, help="training steps of each network")
-    p.add_argument("--n-feat", type=int, default=32)
+    p.add_argument("--steps", type=int, default=300, help="training steps with each bug, at most 300")
     p.add_argument("--out", type=Path, default=FOLDER, help="where pictures and numbers go")
     p.add_argument("--models", type=Path, default=Path("runs/symptoms"), help="where trained networks stay")
     options = p.parse_args(arguments)
+    if not 1 <= options.steps <= 300:
+        p.error(f"--steps must lie in 1 .. 300 (one pass through the data), got {options.steps}")
     data, judge = load_images("sprites"), load_classifier()
     context = torch.eye(5).repeat(COUNT // 5, 1)
-    table = {"real": measure(data.images[:COUNT], data.labels[:COUNT], data, judge)}
+    order = torch.randperm(len(data), generator=torch.Generator().manual_seed(1))
+    real, others = data.subset(order[:2000]), data.subset(order[2000 : 2000 + COUNT])
+    table = {"real": measure(others.images, others.labels, real, judge)}
     shown = torch.arange(COUNT).view(-1, 5).T[:, :8].flatten()  # eight of each class, in rows
     for name in (*TRAINED, *SAMPLED):
         if name in TRAINED:
-            checkpoint, by_t = make_model(name, data, options.n_feat, options.steps, options.models)
+            checkpoint, by_t = make_model(name, data, options.steps, options.models)
         else:
             checkpoint, by_t = load_checkpoint("small"), None
         images = samples(name, checkpoint, context)
-        table[name] = measure(images, context, data, judge) | ({"loss_by_t": by_t} if by_t else {})
+        table[name] = measure(images, context, real, judge) | ({"loss_by_t": by_t} if by_t else {})
         save_png(options.out / f"{name}.png", sheet(images[shown], columns=8))
         print(name, json.dumps(table[name]))
     text = json.dumps(table, indent=1) + "\n"

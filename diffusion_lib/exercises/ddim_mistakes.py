@@ -9,6 +9,7 @@ from ..checks import Mistake
 STRIDE = "T // n rounds the stride down, and what it cuts off is missing at the end."
 # The first one that fits, for any number of steps, is said.
 TIMES_SAY = {
+    "pairs": "These are pairs. A plain list of times is wanted: the sampler pairs them itself.",
     "whole": "A time is not a whole number: the schedule cannot be asked for it. Round it.",
     "wrap": "The list goes below 0. A negative index counts from the end: the last step goes back to noise.",
     "grows": "The list grows. A sampler starts at T and goes down to 0.",
@@ -16,6 +17,8 @@ TIMES_SAY = {
     "first": "T is missing: the first step starts from x_T, pure noise. n steps need n + 1 times.",
     "index": "The list starts at T - 1. Here t = T is the noisiest step, and 0 is the clean image, no step.",
     "start": "The list does not start at T, where x_T is pure noise. Is a stride rounded too early?",
+    "fewer": "T and 0 are there, but for some n there are too few times: n steps need n + 1, both ends "
+    "counted. A list of n, or a stride that is rounded up, has fewer.",
     "zero": "0 is missing: the last step must end at the clean image. n steps need n + 1 times.",
     "again": "The same time stands there twice: that step would change nothing. Is the stride rounded up?",
     "short": f"For some n the list stops above 0, with noise left in the picture. {STRIDE}",
@@ -29,7 +32,9 @@ TIMES = [
     Mistake(lambda T, n: [T // n * (n - i) for i in range(n + 1)], TIMES_SAY["start"]),
     Mistake(lambda T, n: [round((T - 1) * (n - i) / n) for i in range(n + 1)], TIMES_SAY["index"]),
     Mistake(lambda T, n: [round(T * (n - i) / n) for i in range(1, n + 1)], TIMES_SAY["first"]),
+    Mistake(lambda T, n: torch.linspace(T, 0, max(n, 2)).round().long(), TIMES_SAY["fewer"]),
     Mistake(lambda T, n: [round(T * (n - i) / n) for i in range(n)], TIMES_SAY["zero"]),
+    Mistake(lambda T, n: [(t, t - T // n) for t in range(T, 0, -(T // n))], TIMES_SAY["pairs"]),
     Mistake(lambda T, n: [max(0, T - i * math.ceil(T / n)) for i in range(n + 1)], TIMES_SAY["again"]),
     Mistake(lambda T, n: [T - i * (T // n) for i in range(n + 1)], TIMES_SAY["short"]),
     Mistake(lambda T, n: [*(T - i * (T // n) for i in range(n)), 0], TIMES_SAY["even"]),
@@ -38,6 +43,9 @@ TIMES = [
 
 def judge_times(times, total_steps: int, num_steps: int) -> set[str]:
     """What is wrong with a list of times, keys of TIMES_SAY. Tuples, tensors and arrays are lists, too."""
+    times = list(times)
+    if any(isinstance(t, (tuple, list)) for t in times):
+        return {"pairs"}
     times = [float(t) for t in times]
     falls = [b - a for a, b in zip(times[:-1], times[1:])]
     exact = [total_steps * (num_steps - i) / num_steps for i in range(num_steps + 1)]
@@ -50,6 +58,7 @@ def judge_times(times, total_steps: int, num_steps: int) -> set[str]:
         "first": low and 0 < len(times) <= num_steps and times[-1] == 0,
         "index": total_steps % num_steps == 0 and times[:1] == [total_steps - 1],
         "start": low,
+        "fewer": not low and times[-1] == 0 and len(times) < num_steps + 1,
         "zero": len(times) < num_steps + 1,
         "again": 0 in falls,
         "short": not times or times[-1] > 0,
@@ -79,6 +88,28 @@ def _scaled_line(a, b, fraction):
     return _line(a, b, fraction) * length[0] / length[1]
 
 
+def _unit(x):
+    return x / x.flatten(1).norm(dim=1).view(-1, *[1] * (x.ndim - 1))
+
+
+def _units(a, b, fraction):
+    return _arc(lambda a, b, cosine: torch.arccos(cosine))(_unit(a), _unit(b), fraction)
+
+
+def _over_channels(a, b, fraction):
+    angle = torch.arccos(torch.nn.functional.cosine_similarity(a, b, dim=1)).unsqueeze(1)
+    return (torch.sin((1 - fraction) * angle) * a + torch.sin(fraction * angle) * b) / torch.sin(angle)
+
+
+def _flat_angle(a, b, fraction):
+    angle = torch.arccos(torch.nn.functional.cosine_similarity(a.flatten(1), b.flatten(1)))
+    return (torch.sin((1 - fraction) * angle) * a + torch.sin(fraction * angle) * b) / torch.sin(angle)
+
+
+def _over_squares(a, b, cosine):
+    return torch.arccos(cosine / (a.flatten(1).norm(dim=1) * b.flatten(1).norm(dim=1)))
+
+
 def _turned(a, b, fraction):
     return _arc(lambda a, b, cosine: torch.arccos(cosine))(b, a, fraction)
 
@@ -102,6 +133,23 @@ SLERP = [
         _arc(lambda a, b, cosine: torch.rad2deg(torch.arccos(cosine))),
         "The angle is in degrees: torch.sin wants radians, which is what torch.arccos gives.",
     ),
+    Mistake(
+        _arc(_over_squares),
+        "The dot product was divided by the squares of the lengths: divide by each length once.",
+    ),
+    Mistake(
+        _units,
+        "The ends became unit vectors: the lengths are for the angle alone. Weight a and b themselves.",
+    ),
+    Mistake(
+        _over_channels,
+        "That takes an angle for each pixel, over its channels: flatten all but the batch first.",
+    ),
+    Mistake(
+        _flat_angle,
+        "The angles, (batch,), meet the last dimension of the images. Give them as many dimensions as a has: "
+        "(batch, 1, 1, 1).",
+    ),
     Mistake(_turned, "It runs from b to a: fraction = 0 must give a."),
     Mistake(
         _arc(lambda a, b, cosine: torch.arccos(cosine), divide=False),
@@ -119,6 +167,13 @@ SLERP = [
 
 def _root(squared):
     return lambda schedule, t, t_next: squared(schedule, schedule.alpha_bar, t, t_next).sqrt()
+
+
+def _for_each(squared):
+    """A sigma made pair by pair from the betas or alphas of the steps between."""
+    return lambda schedule, t, t_next: torch.stack(
+        [squared(schedule, i, n) for i, n in zip(t, t_next)]
+    ).sqrt()
 
 
 SIGMA_HAT = [
@@ -148,5 +203,27 @@ SIGMA_HAT = [
     Mistake(
         _root(lambda s, ab, t, after: ab[after] - ab[t]),
         "That is a difference: take the ratio of the two alpha_bar.",
+    ),
+    Mistake(
+        lambda schedule, t, t_next: 1 - (schedule.alpha_bar[t] / schedule.alpha_bar[t_next]).sqrt(),
+        "The root comes too early: 1 minus the ratio is the variance, and the root of that is wanted.",
+    ),
+    Mistake(
+        _root(lambda s, ab, t, after: ab[t] / ab[after]),
+        "That is what the steps keep of the image: the noise is the rest, 1 minus the ratio.",
+    ),
+    Mistake(
+        lambda schedule, t, t_next: (
+            (1 - schedule.alpha_bar[t]).sqrt() - (1 - schedule.alpha_bar[t_next]).sqrt()
+        ),
+        "That is a difference of deviations. Start from the share of the variance that the steps keep.",
+    ),
+    Mistake(
+        _for_each(lambda s, i, n: s.beta[n + 1 : i + 1].sum()),
+        "The betas of the steps were added up, but each step also shrinks the noise of those before it.",
+    ),
+    Mistake(
+        _for_each(lambda s, i, n: 1 - s.alpha[n : i + 1].prod()),
+        "One step too many: the steps from t_next to t are t_next + 1 to t.",
     ),
 ]

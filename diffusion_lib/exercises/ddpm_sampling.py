@@ -122,6 +122,53 @@ posterior_mean = FunctionExercise(
             "Both shares are divided by √(1 − ᾱ_t); eq. 7 divides by 1 − ᾱ_t, without a root.",
         ),
         Mistake(
+            _mean(lambda b, a, bar, before: before.sqrt() / (1 - before), lambda b, a, *bars: a.sqrt() / b),
+            "Line 4 of the derivation goes on: these factors are still to be multiplied by the variance.",
+        ),
+        Mistake(
+            _mean(
+                lambda b, a, bar, before: before.sqrt() * b,
+                lambda b, a, bar, before: a.sqrt() * (1 - before),
+            ),
+            "Both shares still have to be divided by 1 − ᾱ_t.",
+        ),
+        Mistake(
+            _mean(
+                lambda b, a, bar, before: before.sqrt() * b / (1 - before),
+                lambda b, a, bar, before: a.sqrt() * (1 - before) / (1 - before),
+            ),
+            "Both shares are divided by 1 − ᾱ_{t-1}, which is 0 at t = 1; eq. 7 divides by 1 − ᾱ_t.",
+        ),
+        Mistake(
+            _mean(_of_clean, lambda b, a, bar, before: a.sqrt()),
+            "The share of x_t has 1 − ᾱ_{t-1} above the line and 1 − ᾱ_t below: they do not cancel.",
+        ),
+        Mistake(
+            _mean(
+                lambda b, a, bar, before: bar.sqrt() * b / (1 - bar),
+                lambda b, a, bar, before: a.sqrt(),
+            ),
+            "ᾱ_t stands in both places where ᾱ_{t-1} belongs: schedule.alpha_bar[t - 1].",
+        ),
+        Mistake(
+            _mean(
+                lambda b, a, bar, before: before * b / (1 - bar),
+                lambda b, a, bar, before: a * (1 - before) / (1 - bar),
+            ),
+            "Both square roots are missing: √ᾱ_{t-1} in the share of the clean image, √α_t in that of x_t.",
+        ),
+        Mistake(
+            _mean(lambda b, a, bar, before: before.sqrt() * a / (1 - bar), _of_noisy),
+            "In the share of the clean image α_t stands where β_t = 1 − α_t belongs.",
+        ),
+        Mistake(
+            _mean(
+                lambda b, a, bar, before: before.sqrt() - bar.sqrt() * ((1 - before) / (1 - bar)).sqrt(),
+                lambda b, a, bar, before: ((1 - before) / (1 - bar)).sqrt(),
+            ),
+            "That keeps all of the noise that is left, which is DDIM's step (lesson 06). Eq. 7 keeps less.",
+        ),
+        Mistake(
             _clean_as_noise,
             "That is the ε form with the clean image put where the predicted noise belongs.",
         ),

@@ -42,10 +42,15 @@ def test(function) -> str | None:
             return "alpha_bar is now a product of roots, so √ᾱ. It is the product of the α_t themselves."
         if _is_near(alpha_bar[1:], alpha[:-1].cumprod(dim=0)):
             return "Now everything is one step late: alpha_bar[1] must be alpha[1], and it is alpha[0]."
-        if _is_near(alpha_bar[1], lab_schedule(num_steps, beta_1, beta_2)[2][1]):
+        old_alpha_bar = lab_schedule(num_steps, beta_1, beta_2)[2]
+        if _is_near(alpha_bar[1], old_alpha_bar[1]):
             if beta[0] == 0:
                 return f"{TOO_LATE}: the order of the lines counts, and alpha_bar is as it was."
             return f"{STILL_THERE}: alpha_bar[1] is (1 − beta_0)(1 − beta_1), and step 1 alone must be in it."
+        if _is_near(alpha_bar[1], alpha[1]) and _is_near(alpha_bar[2:], old_alpha_bar[2:]):
+            return "alpha_bar[1] is right now, but beta_0 is still in every entry after it."
+        if _is_near(alpha_bar[1:], alpha[1:].log().cumsum(dim=0)):
+            return "alpha_bar is now the sum of the logarithms: its exp is missing."
         if not _is_near(alpha_bar[1:], alpha[1:].cumprod(dim=0)):
             return "alpha_bar[t] is not the product of alpha[1] .. alpha[t]."
     return None
@@ -67,6 +72,17 @@ def _too_late(num_steps, beta_1, beta_2):
     return beta, alpha, alpha_bar
 
 
+def _first_alone(num_steps, beta_1, beta_2):
+    beta, alpha, alpha_bar = lab_schedule(num_steps, beta_1, beta_2)
+    alpha_bar[1] = alpha[1]
+    return beta, alpha, alpha_bar
+
+
+def _without_exp(num_steps, beta_1, beta_2):
+    beta, alpha, _ = lab_schedule(num_steps, beta_1, beta_2)
+    return beta, alpha, torch.cat([alpha.new_ones(1), alpha[1:].log().cumsum(dim=0)])
+
+
 def _of_roots(num_steps, beta_1, beta_2):
     beta, alpha, _ = lab_schedule(num_steps, beta_1, beta_2)
     return beta, alpha, torch.cat([alpha.new_ones(1), alpha[1:].sqrt().cumprod(dim=0)])
@@ -83,6 +99,8 @@ MISTAKES = [
     (_too_late, TOO_LATE),
     (lambda *a: tuple(values[1:] for values in lab_schedule(*a)), "Each tensor must have T + 1"),
     (_one_late, "Now everything is one step late"),
+    (_first_alone, "alpha_bar[1] is right now"),
+    (_without_exp, "alpha_bar is now the sum of the logarithms"),
     (_of_roots, "alpha_bar is now a product of roots"),
     (_from_zero, "beta_1 .. beta_T have changed"),
 ]

@@ -39,6 +39,17 @@ def _own_noise(schedule, x_s, s, t, noise):
     return _jump(_root, _rest)(schedule, x_s, s, t, torch.randn_like(x_s))
 
 
+def _steps(noise_of):
+    """noise_further made step by step; noise_of gives each step's noise."""
+
+    def wrong(schedule, x_s, s, t, noise):
+        for step in range(s + 1, t + 1):
+            x_s = schedule.alpha[step].sqrt() * x_s + schedule.beta[step].sqrt() * noise_of(noise)
+        return x_s
+
+    return wrong
+
+
 def _in_place(schedule, x_s, s, t, noise):
     kept = schedule.alpha_bar[t] / schedule.alpha_bar[s]
     x_s *= kept.sqrt()
@@ -73,6 +84,30 @@ NOISE_FURTHER = [
      "ᾱ_{t-s} is the product of the first t − s steps. Those from s + 1 to t are other ones, and noisier."),
     (_by_kept(lambda schedule, s, t: schedule.alpha_bar[s] / schedule.alpha_bar[t]),
      "The fraction is upside down: it is above 1, and the root of 1 minus it is not a number."),
+    (_by_kept(lambda schedule, s, t: schedule.alpha[s + 1 : t].prod()),
+     "The product stops one step early: a slice leaves its end out. The steps s + 1 .. t are "
+     "alpha[s + 1 : t + 1]."),
+    (_by_kept(lambda schedule, s, t: schedule.alpha[s:t].prod()),
+     "The product has the steps s .. t − 1. Step s is already made, and t is still to be: the slice is one "
+     "too early."),
+    (_by_kept(lambda schedule, s, t: schedule.alpha[s : t + 1].prod()),
+     "Step s is made again: x_s has it behind it. The product begins at s + 1."),
+    (_by_kept(lambda schedule, s, t: schedule.alpha_bar[s] - schedule.alpha_bar[t]),
+     "Shares multiply: ᾱ_t is ᾱ_s times what the later steps keep. So divide, don't subtract."),
+    (_jump(lambda before, after: after / before, lambda before, after: 1 - after / before),
+     "ᾱ_t / ᾱ_s is the right share, but of the variance. Both factors lack their square root."),
+    (_jump(lambda before, after: after.sqrt(), _rest),
+     "The noise factor is right. But √ᾱ_t is what t steps leave of x_0, and x_s has already been shrunk by "
+     "√ᾱ_s."),
+    (_jump(_root, lambda before, after: (1 - after).sqrt() - (1 - before).sqrt()),
+     "Deviations are not subtracted: variances add up, and the noise in x_s shrinks on the way. The two "
+     "squared factors must add up to 1."),
+    (_steps(lambda noise: noise),
+     "Each step adds the same noise again, so the noise piles up far too strongly. The steps' noises are "
+     "independent, and together they make one noise, added once."),
+    (_steps(torch.randn_like),
+     "Step by step with fresh noise gives the right distribution. But one jump is asked for, with the noise "
+     "that is given."),
     (_own_noise, "The result does not use the noise that it was given: it draws its own."),
     (_in_place, "x_s is overwritten, and the caller still needs it: work on new tensors."),
 ]  # fmt: skip
@@ -97,6 +132,21 @@ def _deviation(alpha_bar):
 def _last_axis(schedule, x_0, x_t, t):
     alpha_bar = schedule.alpha_bar[t].to(x_0.dtype)
     return (x_t - alpha_bar.sqrt() * x_0) / (1 - alpha_bar).sqrt()
+
+
+def _last_axis_float64(schedule, x_0, x_t, t):
+    alpha_bar = schedule.alpha_bar[t]
+    return (x_t - alpha_bar.sqrt() * x_0) / (1 - alpha_bar).sqrt()
+
+
+def _divided_by_beta(schedule, x_0, x_t, t):
+    image_part = per_image(schedule.alpha_bar[t].sqrt(), x_0) * x_0
+    return (x_t - image_part) / per_image(schedule.beta[t].sqrt(), x_0)
+
+
+def _without_brackets(schedule, x_0, x_t, t):
+    alpha_bar = schedule.alpha_bar[t]
+    return x_t - per_image(alpha_bar.sqrt(), x_0) * x_0 / per_image(_deviation(alpha_bar), x_0)
 
 
 def _double(schedule, x_0, x_t, t):
@@ -129,10 +179,27 @@ ADDED_NOISE = [
      "Off by one: ᾱ_{t-1} stands where ᾱ_t belongs. The index is the paper's t."),
     (_solved(torch.sqrt, _deviation, lambda schedule, t: schedule.alpha_bar[t[:1]]),
      "The first image's t is used for all. Each image has its own."),
+    (_solved(lambda bar: bar, lambda bar: 1 - bar),
+     "ᾱ_t and 1 − ᾱ_t are shares of variance. Both factors in eq. 4 are their square roots."),
+    (_solved(_deviation, torch.sqrt),
+     "The two factors have changed places: √ᾱ_t belongs to the image, √(1 − ᾱ_t) to the noise."),
+    (_solved(torch.sqrt, lambda bar: 1 / _deviation(bar)),
+     "The image's part is taken away rightly. But the noise was multiplied by √(1 − ᾱ_t), so divide by it."),
+    (_solved(torch.sqrt, lambda bar: 1 - bar.sqrt()),
+     "The divisor is 1 − √ᾱ_t. It is √(1 − ᾱ_t): first subtract, then take the root."),
+    (_divided_by_beta,
+     "β_t belongs to one step, x_t has all of them behind it: the divisor is √(1 − ᾱ_t)."),
+    (_solved(torch.ones_like, torch.ones_like),
+     "x_t − x_0 is more than noise: the image has been shrunk, too. And the noise is still weakened."),
+    (_without_brackets,
+     "Only the image's part is divided. Brackets are missing: (x_t − image part) / √(1 − ᾱ_t)."),
     (_negative, "The sign is wrong: x_t minus the image's part is the noise's part."),
     (_last_axis,
      "The numbers, one for each image, were lined up with the last axis, the columns of pixels: an error for "
      "most sizes, and silently wrong where the batch is as large as the image is wide. See per_image."),
+    (_last_axis_float64,
+     "The numbers, one for each image, were lined up with the last axis, the columns of pixels. Give them "
+     "the shape (batch, 1, 1, 1) and the image's dtype first: per_image does both."),
     (_double,
      "The values are right, but float32 images come back as float64: the schedule's numbers must first take "
      "the image's dtype, as per_image does."),

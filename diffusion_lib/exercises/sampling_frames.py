@@ -55,6 +55,8 @@ def _wrong_frames(got, steps, num_frames: int) -> str | None:
         return "These are pictures without their t: keep the whole step, so that a frame knows when it was."
     if all(isinstance(frame, int) for frame in got):
         return "These are numbers: return the steps that stand at those places, steps[i]."
+    if not all(isinstance(frame, SamplingStep) for frame in got):
+        return f"A list of the steps themselves is wanted, got one that holds a {type(got[0]).__name__}."
     times, T = [frame.t for frame in got], len(steps) - 1
     of = f"From {T + 1} steps, {num_frames} frames"
     if times == sorted(times) and len(times) > 1:
@@ -64,11 +66,17 @@ def _wrong_frames(got, steps, num_frames: int) -> str | None:
     if len(times) != num_frames:
         if T in times and all(t in times for t in range(8)):
             return f"The rule of the labs. {of} were asked for and {len(times)} came, crowded at the end."
-        return f"{of} were asked for and {len(times)} came: a stride that was rounded down misses the count."
+        return (
+            f"{of} were asked for and {len(times)} came: a stride that was rounded down misses the count, "
+            "and so does one place too many. Name num_frames places."
+        )
     if times[0] != T:
         return f"x_T, the pure noise, is lost: the first frame has t = {times[0]}, and {T} is wanted."
     if times[-1] != 0:
-        return f"The finished image is lost: the last frame has t = {times[-1]}; divide by num_frames - 1."
+        return (
+            f"The finished image is lost: the last frame has t = {times[-1]}. n frames are n - 1 jumps, so "
+            "divide by num_frames - 1, and round each place, not the jump."
+        )
     gaps = [a - b for a, b in zip(times, times[1:])]
     if min(gaps) < 1:
         return f"A frame comes twice: {of} gave t = {times}."

@@ -97,7 +97,8 @@ def _wrong_noise(schedule: NoiseSchedule, x: list[Tensor]) -> str | None:
         if all(_near(size[t], wanted[t]) for t in range(2, T + 1)):
             break
     else:
-        return f"At t = {middle} the noise is {size[middle]:.3f} strong, but σ_t is {root[middle]:.3f}."
+        worst = max(range(2, T + 1), key=lambda t: abs(size[t] / root[t].item() - 1))
+        return f"At t = {worst} the noise is {size[worst]:.3f} strong, but σ_t is {root[worst]:.3f}."
     if size[1] > 1e-9:
         return f"{AT_THE_END}: it stays in the picture, {size[1]:.3f} strong. t ends at 1, not at 0."
     return None

@@ -37,6 +37,10 @@ SAYS = {
     "detached": "No gradient reaches the shortcut's weights: something detaches them, so they never train.",
     "kernel": "The shortcut should be one 1 x 1 convolution, with or without a bias, from in_channels to "
     "out_channels.",
+    "one part": "Only one of the two parts is divided by sqrt(2). Put brackets around the sum.",
+    "alone": "The output is the shortcut alone: self.block(x) is not added.",
+    "conv1": "That is the library's block, whose shortcut is the output of conv1. Here a 1 x 1 convolution "
+    "of the input x is wanted, made in __init__.",
     "values": "The output is not (shortcut + self.block(x)) / sqrt(2).",
 }
 
@@ -49,7 +53,7 @@ def judge_shortcut(answer) -> str | None:
         first = block(x)
         if first is None:
             raise NotImplementedError
-        if not isinstance(getattr(block, "block", None), ResidualConvBlock):
+        if not isinstance(getattr(block, "block", None), ResidualConvBlock) or block.block.is_res:
             return SAYS["block"]
         if not torch.equal(first, block(x)):
             return SAYS["fresh"]
@@ -67,6 +71,8 @@ def _compare(block: nn.Module, x: Tensor, got: Tensor, extra: dict[str, Tensor],
     convolved, shortcut = block.block(x), x
     if torch.equal(got, convolved):
         return "forgotten"
+    if torch.allclose(got, (block.block.conv1(x) + convolved) / math.sqrt(2), atol=1e-5):
+        return "conv1"
     if not same:
         weight = [p for p in extra.values() if p.ndim == 4]
         bias = [p for p in extra.values() if p.ndim == 1]
@@ -82,7 +88,9 @@ def _compare(block: nn.Module, x: Tensor, got: Tensor, extra: dict[str, Tensor],
         shortcut = nn.functional.conv2d(x, weight[0], bias[0] if bias else None)
     for result, complaint in (
         (shortcut + convolved, "no root"), ((shortcut + convolved) / 2, "half"),
-        (shortcut * convolved, "product"), (shortcut * convolved / math.sqrt(2), "product"),
+        (shortcut + convolved / math.sqrt(2), "one part"), (shortcut / math.sqrt(2) + convolved, "one part"),
+        (shortcut, "alone"), (shortcut * convolved, "product"),
+        (shortcut * convolved / math.sqrt(2), "product"),
     ):  # fmt: skip
         if torch.allclose(got, result, atol=1e-5):
             return complaint
@@ -127,6 +135,15 @@ def _with_kernel(size: int):
     return layer
 
 
+class _AroundConv2(ShortcutBlock):
+    def __init__(self, in_channels: int, out_channels: int):
+        super().__init__(in_channels, out_channels)
+        del self.shortcut
+
+    def forward(self, x: Tensor) -> Tensor:
+        return _right(self.block.conv1(x), self.block(x))
+
+
 mended_shortcut = PropertyExercise(
     "unet.mended_shortcut",
     ShortcutBlock,
@@ -147,6 +164,9 @@ mended_shortcut = PropertyExercise(
         Mistake(_wrong(lambda a, b: b), SAYS["forgotten"]),
         Mistake(_wrong(lambda a, b: a + b), SAYS["no root"]),
         Mistake(_wrong(lambda a, b: (a + b) / 2), SAYS["half"]),
+        Mistake(_wrong(lambda a, b: a + b / math.sqrt(2)), SAYS["one part"]),
+        Mistake(_wrong(lambda a, b: a), SAYS["alone"]),
+        Mistake(_AroundConv2, SAYS["conv1"]),
         Mistake(_wrong(lambda a, b: a * b), SAYS["product"]),
         Mistake(_wrong(lambda a, b: _right(a.detach(), b)), SAYS["detached"]),
         Mistake(_wrong(_right, layer=_with_kernel(3)), SAYS["kernel"]),

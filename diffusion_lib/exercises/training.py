@@ -3,7 +3,7 @@
 import torch
 
 from ..checks import ChoiceExercise, FunctionExercise, Mistake, NumberExercise, PropertyExercise
-from . import training_draws
+from . import training_draws, training_mistakes
 
 
 def rate_factor(step, num_steps, warmup_steps):
@@ -14,16 +14,6 @@ def rate_factor(step, num_steps, warmup_steps):
 
 def to_picture(images):
     return ((images + 1) / 2).clamp(0, 1)
-
-
-def stretch(images, dim, eps=0.0):
-    """The faulty helper: subtracts the smallest value along dim and divides by the range."""
-    low, high = images.amin(dim, keepdim=True), images.amax(dim, keepdim=True)
-    return (images - low) / (high - low + eps)
-
-
-def _in_place(images):
-    return images.add_(1).div_(2).clamp_(0, 1)
 
 
 def _rate_cases() -> list[dict]:
@@ -89,7 +79,12 @@ loss_of_zero = NumberExercise(
     mistakes=[
         Mistake(0.0, "The mean of ε is 0, but the loss squares it first: it is the mean of ε²."),
         Mistake(0.5, "There is no factor ½ in this loss: it is the mean of ε², the variance of ε."),
-        Mistake(2.0, "2 is the loss of a network that answers with random noise of its own: 1 + 1."),
+        Mistake(
+            2.0,
+            "2 is the sum over a point's two coordinates, and the loss takes their mean. (It is also that "
+            "of a network that answers with random noise of its own: 1 + 1.)",
+        ),
+        Mistake(768.0, "768 is the sum over all numbers of a sprite; the loss takes their mean."),
         Mistake(0.7979, "0.8 is the mean of |ε|, √(2/π). The loss takes squares."),
     ],
     difficulty=1,
@@ -107,61 +102,7 @@ rate_factor = FunctionExercise(
     "training.rate_factor",
     rate_factor,
     _rate_cases,
-    mistakes=[
-        Mistake(
-            lambda step, num_steps, warmup_steps: (
-                min(step / max(warmup_steps, 1), 1.0) * (1 - step / num_steps)
-            ),
-            "The first step has a rate of 0 and teaches nothing: the warm-up should give 1 / warmup_steps "
-            "at step 0, so (step + 1) / warmup_steps.",
-        ),
-        Mistake(
-            lambda step, num_steps, warmup_steps: (
-                min((step + 1) / max(warmup_steps, 1), 1.0) * (1 - step // num_steps)
-            ),
-            "step // num_steps is 0 until the very end, so the rate never falls: divide with /.",
-        ),
-        Mistake(
-            lambda step, num_steps, warmup_steps: (
-                max((step + 1) / max(warmup_steps, 1), 1.0) * (1 - step / num_steps)
-            ),
-            "The warm-up goes on climbing above 1: it must stop there, which is min, not max.",
-        ),
-        Mistake(
-            lambda step, num_steps, warmup_steps: 1 - step / num_steps,
-            "The fall is right; the warm-up is missing: the first steps are taken at almost the full rate.",
-        ),
-        Mistake(
-            lambda step, num_steps, warmup_steps: min((step + 1) / max(warmup_steps, 1), 1.0),
-            "The warm-up is right; the fall is missing: after it the rate stays at 1.",
-        ),
-        Mistake(
-            lambda step, num_steps, warmup_steps: (
-                min((step + 1) / max(warmup_steps, 1), 1.0) * (1 - step / max(num_steps - 1, 1))
-            ),
-            "The rate is 0 at the last step already, so that step is wasted: the line should meet 0 one "
-            "step later, at step = num_steps.",
-        ),
-        Mistake(
-            lambda step, num_steps, warmup_steps: min(
-                (step + 1) / max(warmup_steps, 1), 1 - step / num_steps
-            ),
-            "That is the smaller of warm-up and fall. Their product is wanted.",
-        ),
-        Mistake(
-            lambda step, num_steps, warmup_steps: (
-                min((step + 1) / max(warmup_steps, 1), 1.0)
-                * min((num_steps - step) / max(num_steps - warmup_steps, 1), 1.0)
-            ),
-            "The line falls from the end of the warm-up. Here it falls from step 0 on: 1 - step / num_steps.",
-        ),
-        Mistake(
-            lambda step, num_steps, warmup_steps: (
-                min((step + 1) / warmup_steps, 1.0) * (1 - step / num_steps)
-            ),
-            "All is right but one case: with warmup_steps = 0 it divides by 0. Use max(warmup_steps, 1).",
-        ),
-    ],
+    mistakes=training_mistakes.RATE,
     tolerance=1e-6,
     difficulty=2,
     minutes=6,
@@ -177,46 +118,7 @@ to_picture = FunctionExercise(
     "training.to_picture",
     to_picture,
     _picture_cases,
-    mistakes=[
-        Mistake(
-            lambda images: stretch(images, (2, 3)),
-            "Each channel of each image is still stretched over its own range: colours shift, range errors "
-            "are hidden, and the constant image became NaN. Use the same two numbers for all.",
-        ),
-        Mistake(
-            lambda images: stretch(images, (1, 2, 3)),
-            "Each image is still stretched over its own range. The colours keep their balance, but the "
-            "brightness is still lost, and a constant image is still NaN.",
-        ),
-        Mistake(
-            lambda images: stretch(images, (0, 1, 2, 3)),
-            "One range for the whole batch: an image then looks different beside other images. The range "
-            "is known beforehand: -1 to 1.",
-        ),
-        Mistake(
-            lambda images: stretch(images, (2, 3), eps=1e-8),
-            "The small number in the divisor hides the NaN; the stretching is still there.",
-        ),
-        Mistake(
-            lambda images: (images + 1) / 2,
-            "Nearly: values beyond -1 and 1 must be clipped, since a display takes 0 to 1 only.",
-        ),
-        Mistake(
-            lambda images: images.clamp(0, 1),
-            "Clipped but not shifted: all of the darker half, -1 to 0, is now black.",
-        ),
-        Mistake(
-            lambda images: (images / 2 + 1).clamp(0, 1),
-            "-1 should become 0, and here it becomes 0.5: add 1 first, then halve.",
-        ),
-        Mistake(
-            lambda images: ((images + 1) * 127.5).clamp(0, 255),
-            "That is the range 0 to 255; 0 to 1 is wanted here.",
-        ),
-        Mistake(
-            _in_place, "The images are overwritten: whoever goes on sampling from them has other ones now."
-        ),
-    ],
+    mistakes=training_mistakes.PICTURE,
     difficulty=2,
     minutes=6,
     hints=(

@@ -10,7 +10,12 @@ def draw_steps(num_steps, batch_size, generator):
 
 def test(answer) -> str | None:
     """The first thing wrong with a function that draws t, in a sentence; None if there is nothing."""
-    drawn = answer(num_steps=4, batch_size=4000, generator=torch.Generator().manual_seed(0))
+    try:
+        drawn = answer(num_steps=4, batch_size=4000, generator=torch.Generator().manual_seed(0))
+    except TypeError as error:
+        if "randint() received an invalid combination" in str(error):
+            return "torch.randint takes low, high and the size in this order, and the size must be a tuple."
+        raise
     if not isinstance(drawn, Tensor):
         return f"A LongTensor is wanted, got {type(drawn).__name__}."
     if drawn.dtype != torch.long:
@@ -83,6 +88,7 @@ MISTAKES = [
     (_like(0, 1), "t = 0 comes out: that is the clean image"),
     (_like(1, 0), "T never comes out: the upper bound"),
     (_like(1, 2), "T + 1 comes out, which the schedule does not have"),
+    (_like(1, 1, lambda n: n), "the size must be a tuple"),
     (_like(1, 1, lambda n: (n, 1, 1, 1)), "The shape is (4000, 1, 1, 1)"),
     (
         lambda num_steps, batch_size, generator: _like(1, 1)(num_steps, 1, generator).expand(batch_size),

@@ -85,14 +85,14 @@ def count_parameters_of_up(in_channels: int, out_channels: int) -> int:
     return transposed + 4 * (convolution + batch_norm)  # two blocks of two
 
 
-def _count(transposed=4, bias=1, norm=2, convs=4, kernel=9, entrance=None, up_bias=None):
+def _count(transposed=4, bias=1, norm=2, convs=4, kernel=9, entrance=None, up_bias=None, extra=0):
     """A wrong count: the terms of the formula, changed."""
 
     def answer(in_channels: int, out_channels: int) -> int:
         up = in_channels * out_channels * transposed + (bias if up_bias is None else up_bias) * out_channels
         first = (in_channels if entrance == "in" else out_channels) * out_channels * kernel
         others = (convs - 1) * out_channels * out_channels * kernel
-        return up + first + others + convs * (bias + norm) * out_channels
+        return up + first + others + convs * (bias + norm) * out_channels + extra * out_channels
 
     return answer
 
@@ -123,6 +123,11 @@ count_up = FunctionExercise(
             _count(up_bias=0),
             "Too few, by out_channels: ConvTranspose2d has a bias for each output channel, too.",
         ),
+        Mistake(
+            _count(bias=0, norm=0),
+            "Too few: those are the weights of the kernels alone. Each of the five convolutions has biases, "
+            "too, and each BatchNorm2d has a weight and a bias for each channel.",
+        ),
         Mistake(_count(norm=0), "Too few: each BatchNorm2d has a weight and a bias for each channel."),
         Mistake(
             _count(norm=1),
@@ -137,6 +142,18 @@ count_up = FunctionExercise(
             _count(convs=2),
             "Too few: there are two ResidualConvBlocks, and each holds two convolutions, so four.",
         ),
+        Mistake(
+            _count(transposed=0, up_bias=0), "Too few: the transposed convolution at the entrance is missing."
+        ),
+        Mistake(
+            _count(transposed=8),
+            "Too many: in_channels already counts map and skip together. It is not doubled once more.",
+        ),
+        Mistake(
+            _count(extra=2),
+            "Too many: no BatchNorm follows the transposed convolution, so there are four of them.",
+        ),
+        Mistake(_count(transposed=2), "Too few: a 2 x 2 kernel has four places, not two."),
         Mistake(_count(transposed=9), "Too many: the transposed convolution's kernel is 2 x 2, not 3 x 3."),
         Mistake(
             _count(transposed=1), "Too few: the transposed convolution's kernel has 2 x 2 places, not one."

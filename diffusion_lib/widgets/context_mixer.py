@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor, nn
 
 from ..data import to_display
-from ..guidance import guided
+from ..guidance import clipped, guided
 from ..samplers import SamplingStep, sample_ddim
 from ..schedule import NoiseSchedule
 from .background import Background, Progress
@@ -65,12 +65,12 @@ class Draw:
 def mixture_steps(
     model: nn.Module, schedule: NoiseSchedule, settings: Settings, num_images: int
 ) -> Iterator[SamplingStep]:
-    """The sampling steps of a draw: DDIM without fresh noise, so that the seed alone decides."""
+    """The sampling steps of a draw: DDIM, clipped, without fresh noise, so that the seed alone decides."""
     weight = next(model.parameters())
     shape = (num_images, model.in_channels, model.height, model.height)
     x_T = torch.randn(shape, generator=torch.Generator().manual_seed(settings.seed)).to(weight)
     context = torch.tensor(settings.context).to(weight)
-    predict_noise = guided(model, schedule, context, settings.weight)
+    predict_noise = clipped(guided(model, schedule, context, settings.weight), schedule)
     return sample_ddim(predict_noise, schedule, x_T, num_steps=settings.num_steps)
 
 

@@ -9,7 +9,7 @@ import ipywidgets
 import torch
 from torch import Tensor, nn
 
-from ..guidance import guided
+from ..guidance import clipped, guided
 from ..plots import sheet
 from ..samplers import SamplingStep, ddim_times, sample_ddim, sample_ddpm
 from ..schedule import NoiseSchedule
@@ -69,6 +69,7 @@ def sampler(predict_noise, schedule, setting: Setting, x_T: Tensor, seed: int) -
 class DdimExplorer(Panel):
     """A grid of DDIM runs, steps by eta, and DDPM beside it, all from the starting noise x_T (N, C, H, W).
 
+    The guesses of the clean image are kept within [-1, 1] (`clipped`).
     The button samples them all in the background, the quickest first; run() does so here and now. Each cell
     shows its first images and its time, which is that of the whole batch on this machine. Where the context
     asks for one class an image, it also shows in how many the judge sees it: the shipped classifier for the
@@ -95,7 +96,7 @@ class DdimExplorer(Panel):
         for eta in etas:
             if not 0 <= eta <= 1:
                 raise ValueError(f"etas must lie between 0 and 1, got {eta}")
-        self._predict_noise = guided(model, schedule, context, weight)
+        self._predict_noise = clipped(guided(model, schedule, context, weight), schedule)
         super().__init__()
         self.schedule, self.x_T, self.seed = schedule, x_T.detach(), seed
         self.ddpm = Setting(schedule.num_steps)

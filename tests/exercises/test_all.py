@@ -31,7 +31,7 @@ def test_keys_are_unique_and_every_lesson_has_its_share():
     for lesson in LESSONS:
         assert len(exercises_of(lesson)) >= (2 if lesson == "unet" else 3), lesson
         assert any(isinstance(e, ChoiceExercise) for e in exercises_of(lesson)), f"{lesson}: no prediction"
-        assert any(e in CODING for e in exercises_of(lesson)), f"{lesson}: nothing to write"
+        assert lesson == "symptoms" or any(e in CODING for e in exercises_of(lesson)), lesson
 
 
 @pytest.mark.parametrize("exercise", ALL, ids=by_key)

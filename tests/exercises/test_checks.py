@@ -132,6 +132,12 @@ def test_properties():
     assert judge(exercise, lambda n: torch.rand(n) * 2)[0] == "right"
     assert judge(exercise, lambda n: torch.randn(n)) == ("wrong", "All must be positive.")
     assert judge(exercise, lambda n: ...)[0] == "not attempted"
+
+    class Stops:
+        def __init__(self, n):
+            self.n = n / 0
+
+    assert "in the line `self.n = n / 0`" in exercise.judge(Stops).text
     status, text = judge(exercise, lambda n: 1 / 0)
     assert status == "crashed" and "ZeroDivisionError: division by zero" in text
 

@@ -56,7 +56,10 @@ def test_every_even_list_of_times_is_right(answer):
         (lambda total, n: [round(total * (n - i) / n) - 1 for i in range(n + 1)], "wrap"),
         (lambda total, n: sorted(ddim_times(total, n)), "grows"),
         (lambda total, n: [total, *ddim_times(total, n)[1:-1], 0.5], "whole"),
-        (lambda total, n: [total, *ddim_times(total - 1, n - 1)[1:]] if n > 1 else [total], "zero"),
+        (lambda total, n: [total, *ddim_times(total - 1, n - 1)[1:]] if n > 1 else [total], "fewer"),
+        (lambda total, n: np.linspace(total, 0, n).astype(int), "fewer"),
+        (lambda total, n: [*range(total, 0, -math.ceil(total / n)), 0], "fewer"),
+        (lambda total, n: list(zip(ddim_times(total, n)[:-1], ddim_times(total, n)[1:])), "pairs"),
     ],
 )  # fmt: skip
 def test_other_wrong_times(answer, says):
@@ -112,14 +115,15 @@ def test_every_slerp_is_right(answer):
 
 
 def test_slerps_without_words_of_their_own():
-    def over_channels(a, b, fraction):  # cosine_similarity's default dimension, on images
-        angle = torch.arccos(torch.cosine_similarity(a, b, dim=1))[:, None]
+    def one_length(a, b, fraction):  # of both ends, over the whole batch
+        cosine = (a * b).flatten(1).sum(dim=1) / (a.norm() * b.norm())
+        angle = torch.arccos(cosine).view(-1, *[1] * (a.ndim - 1))
         return (torch.sin((1 - fraction) * angle) * a + torch.sin(fraction * angle) * b) / torch.sin(angle)
 
     def in_place(a, b, fraction):
         return a.copy_(exercises.slerp.reference(a, b, fraction))
 
-    assert "Wrong values" in exercises.slerp.judge(over_channels).text
+    assert "Wrong values" in exercises.slerp.judge(one_length).text
     assert "a is changed on the way" in exercises.slerp.judge(in_place).text
 
 

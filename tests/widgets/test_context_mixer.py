@@ -9,7 +9,7 @@ import torch
 from ipywidgets.widgets.widget import _instances
 from torch import nn
 
-from diffusion_lib.guidance import guided
+from diffusion_lib.guidance import clipped, guided
 from diffusion_lib.samplers import last, sample_ddim
 from diffusion_lib.schedule import NoiseSchedule
 from diffusion_lib.unet import ContextUnet
@@ -70,7 +70,7 @@ def test_a_draw_is_the_librarys_own_sampling_with_these_settings(mixer, model):
     mixer.classes[1].value, mixer.weight.value, mixer.seed.value = 0.5, 3.5, 7
     draw = mixer.draw()
     x_T = torch.randn(4, 1, 8, 8, generator=torch.Generator().manual_seed(7))
-    predict_noise = guided(model, SCHEDULE, torch.tensor([1, 0.5]), 3.5)
+    predict_noise = clipped(guided(model, SCHEDULE, torch.tensor([1, 0.5]), 3.5), SCHEDULE)
     expected = last(sample_ddim(predict_noise, SCHEDULE, x_T, num_steps=3))
     assert torch.equal(draw.images, expected)
     assert draw.settings == Settings((1.0, 0.5), 3.5, 3, 7)

@@ -10,7 +10,7 @@ from ipywidgets.widgets.widget import _instances
 from torch import nn
 
 from diffusion_lib.data import to_display
-from diffusion_lib.guidance import guided
+from diffusion_lib.guidance import clipped, guided
 from diffusion_lib.samplers import last, sample_ddim, sample_ddpm
 from diffusion_lib.schedule import NoiseSchedule
 from diffusion_lib.unet import ContextUnet
@@ -49,7 +49,7 @@ def explorer(model, x_T):
 
 def test_each_cell_is_the_librarys_own_sampling_from_the_one_noise(explorer, model, x_T):
     explorer.run()
-    predict_noise = guided(model, SCHEDULE, torch.eye(2)[[1, 0, 1, 1]])
+    predict_noise = clipped(guided(model, SCHEDULE, torch.eye(2)[[1, 0, 1, 1]]), SCHEDULE)
     assert set(explorer.outcomes) == {Setting(n, eta) for n in (2, 5) for eta in (0.0, 1.0)} | {Setting(20)}
     for setting, outcome in explorer.outcomes.items():
         generator = torch.Generator().manual_seed(0)
