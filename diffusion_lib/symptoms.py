@@ -184,7 +184,7 @@ def measure(images: Tensor, context: Tensor, real: ImageData, judge: SpriteClass
 
 def main(arguments: list[str] | None = None) -> int:
     p = argparse.ArgumentParser(prog="python -m diffusion_lib.symptoms", description="What bugs look like.")
-    p.add_argument("--steps", type=int, default=300, help="training steps with each bug, at most 300")
+    p.add_argument("--steps", type=int, default=100, help="training steps with each bug, at most 300")
     p.add_argument("--out", type=Path, default=FOLDER, help="where pictures and numbers go")
     p.add_argument("--models", type=Path, default=Path("runs/symptoms"), help="where trained networks stay")
     options = p.parse_args(arguments)
