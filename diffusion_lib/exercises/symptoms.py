@@ -45,7 +45,7 @@ three = _quiz(
      "c": "the weights were never trained", "d": "the display stretches each image"},
     {"b": "The missing root makes the noise in training weaker, and the network's answer too long: "
          "specks, no more.",
-     "c": "An untrained network leaves noise of all colours. Here all sheets go the same way, into the dark.",
+     "c": "An untrained network leaves noise of all colours. Here all go the same way, into one colour.",
      "d": "Stretching would use the whole range of each image, from black to white."},
     ("The weights are the shipped model's. What does a layer do in another way in sampling?",
      "In sampling all images of a batch share one t. In training they do not. Which layer looks at the "
@@ -105,7 +105,7 @@ seven = _quiz(
     ("The sprites are fine. Are they what was asked for?", "Let the judge name their classes."),
     "Mask code of the labs multiplies by -1. The network learns what -1 means, and is asked with +1. "
          "What tells: the "
-    "accuracy alone, near what is right by luck. Loss and Fréchet distance look almost well.",
+    "accuracy, far below the right one. Loss and Fréchet distance look almost well.",
 )  # fmt: skip
 
 eight = _quiz(
