@@ -11,6 +11,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from .data import ImageData
 from .limits import check_arguments
+from .processes import OneProcess
 from .schedule import NoiseSchedule, add_noise, snr
 
 LOSS_BINS = 20  # the loss is kept for each twentieth of the steps 1 .. T
@@ -129,8 +130,10 @@ def train(
     context_dropout: float = 0.1,
     weighting: str = "none",
     ema_decay: float = 0.999,
+    mixed_precision: bool = False,
     seed: int = 0,
     resume: dict[str, Tensor] | None = None,
+    processes: OneProcess | None = None,
 ) -> Iterator[TrainingStep]:
     """Trains the model in place, one step of Adam for each TrainingStep (DDPM, algorithm 1).
 
@@ -140,22 +143,25 @@ def train(
     through the data once, in a new order, and leaves out the images that do not fill a batch. weighting
     "none" is eq. 14; "debiased" multiplies the loss at t by 1 / sqrt(snr), kept within 0.2 .. 10, over the
     mean: more weight where forms are decided, for the end of a long training (after Yu et al. 2023,
-    arXiv 2310.08442; in a short one the last specks of noise are then never learned).
+    arXiv 2310.08442; in a short one the last specks of noise are then never learned). mixed_precision lets
+    the convolutions compute in bfloat16, faster where the processor knows it; weights stay as they are.
 
     All randomness is drawn on the CPU from one generator with this seed; torch's own is left alone. The
     device is the model's. resume takes what step.run.tensors() gave in a run with the same arguments.
+    With several processes (see processes.py) each draws the whole batch, works on its part of it, and
+    takes the mean of all gradients and BatchNorm statistics: all models stay equal, whatever their number.
 
     Raises ValueError for arguments out of range or data that does not fit the model, and
     FloatingPointError, before the weights change, if the loss is no longer a number.
     """
+    processes = processes or OneProcess()
     steps_per_epoch = check_arguments(
-        model, data, num_epochs, batch_size, learning_rate, context_dropout, ema_decay
+        model, data, num_epochs, batch_size, learning_rate, context_dropout, ema_decay, processes.count
     )
     num_steps = num_epochs * steps_per_epoch
-    device = next(model.parameters()).device
-    dtype = next(model.parameters()).dtype
+    device, dtype = next((p.device, p.dtype) for p in model.parameters())
     images, labels = data.images.to(device, dtype), data.labels.to(device, dtype)
-    weights = _loss_weights(schedule, weighting).cpu()
+    weights = _loss_weights(schedule, weighting).to(dtype).to(device)  # MPS has no float64
     run = TrainingRun(model, ema_decay, seed)
     if resume is not None:
         run.load(resume)
@@ -173,21 +179,23 @@ def train(
         place = run.step % steps_per_epoch
         if place == 0:
             run.order = torch.randperm(len(data), generator=run.generator)
-        chosen = run.order[place * batch_size : (place + 1) * batch_size].to(device)
-        x_0, context = images[chosen], labels[chosen]
+        chosen = run.order[place * batch_size : (place + 1) * batch_size]
         t = torch.randint(1, schedule.num_steps + 1, (batch_size,), generator=run.generator)
-        noise = torch.randn(x_0.shape, generator=run.generator, dtype=dtype)
+        noise = torch.randn(batch_size, *images.shape[1:], generator=run.generator, dtype=dtype)
         keep = torch.rand(batch_size, 1, generator=run.generator) >= context_dropout  # 1 = keep
 
         model.train()
         buffers = [buffer.clone() for buffer in model.buffers()]
-        context = context * keep.to(device)
-        losses = noise_prediction_loss(model, schedule, x_0, t.to(device), noise.to(device), context)
-        loss = (losses * weights[t].to(losses)).mean()
+        here, t_here, noise, keep = (processes.own(whole).to(device) for whole in (chosen, t, noise, keep))
+        with torch.autocast(device.type, torch.bfloat16, enabled=mixed_precision):
+            losses = noise_prediction_loss(model, schedule, images[here], t_here, noise, labels[here] * keep)
+        loss = (losses * weights[t_here]).mean()
         used_rate = scheduler.get_last_lr()[0]
         run.optimizer.zero_grad()
         loss.backward()
-        gradient = torch.nn.utils.get_total_norm([p.grad for p in model.parameters()])
+        gradients = [p.grad for p in model.parameters()]
+        processes.average([loss.detach(), *gradients, *filter(Tensor.is_floating_point, model.buffers())])
+        gradient = torch.nn.utils.get_total_norm(gradients)
         if not (loss + gradient).isfinite():
             for buffer, before in zip(model.buffers(), buffers):
                 buffer.copy_(before)  # the forward has moved BatchNorm's averages
@@ -200,7 +208,7 @@ def train(
         run.averaged.update_parameters(model)
         run.step += 1
         epoch = (run.step - 1) // steps_per_epoch + 1
-        losses = losses.detach()
+        losses = processes.gather(losses.detach())
         run.record(epoch, (t - 1) * LOSS_BINS // schedule.num_steps, losses)
         yield TrainingStep(run.step, num_steps, epoch, losses.mean().item(), t, losses, used_rate, run)
 

@@ -248,6 +248,22 @@ def test_a_gradient_that_is_no_number_stops_it_too(monkeypatch):
     assert_same_tensors(dict(model.state_dict()), good)
 
 
+def test_mixed_precision_rounds_the_convolutions_and_keeps_the_weights():
+    exact = run(make_model(), num_epochs=1)
+    mixed = run(make_model(), num_epochs=1, mixed_precision=True)
+    assert all(p.dtype == torch.float32 for p in mixed[-1].run.model.parameters())
+    assert mixed[-1].losses.dtype == torch.float32
+    for a, b in zip(exact, mixed):
+        assert a.loss != b.loss and b.loss == pytest.approx(a.loss, rel=0.02), "bfloat16 has 3 digits"
+
+
+def test_a_mixed_run_resumes_to_the_same_bits():
+    options = {"mixed_precision": True, "num_epochs": 1}
+    whole = run(make_model(), **options)[-1].run.tensors()
+    saved = {k: v.clone() for k, v in run(make_model(), steps=2, **options)[-1].run.tensors().items()}
+    assert_same_tensors(run(make_model(seed=9), resume=saved, **options)[-1].run.tensors(), whole)
+
+
 def test_a_model_in_float64():
     steps = run(make_model().double(), num_epochs=1)
     assert steps[-1].losses.dtype == torch.float64

@@ -1,0 +1,21 @@
+"""Where a network computes, and in what."""
+
+import torch
+
+
+def choose_device(name: str) -> torch.device:
+    """The named device, or the best there is. ValueError if it is not there."""
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        name = next(kind for kind, is_there in there.items() if is_there)
+    if not there.get(name, False):
+        usable = ", ".join(kind for kind, is_there in there.items() if is_there)
+        raise ValueError(f"device must be auto or one of {usable} on this machine, got {name}")
+    return torch.device(name)
+
+
+def knows_bfloat16(device: torch.device) -> bool:
+    """Whether the processor itself computes in bfloat16; where it is imitated it is slower than float32."""
+    if device.type == "cpu":
+        return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
