@@ -1,61 +1,82 @@
-"""python -m benchmarks: measures all and writes benchmarks/RESULTS.md."""
+"""python -m benchmarks: measures everything and writes benchmarks/RESULTS.md.
 
+python -m benchmarks sampling growth measures these parts alone and keeps the others as they were. The part
+"recipes" trains for hours; it can be stopped, and goes on where it was.
+"""
+
+import argparse
 import datetime
+import json
+import os
 import platform
-import subprocess
-import sys
 from pathlib import Path
 
 import torch
+from tqdm import tqdm
 
-from . import sampling
-from .timing import ratios, spread
+from . import growth, keypress, recipes, sampling, training, whole_course
+from .timing import processor
 
-
-def imports(repeats: int = 5) -> list[str]:
-    """What importing the samplers adds to importing torch."""
-
-    def run(code):
-        return lambda: subprocess.run([sys.executable, "-c", code], check=True)
-
-    values = ratios(run("import torch, diffusion_lib.samplers"), run("import torch"), repeats, "imports")
-    return [
-        f"`import diffusion_lib.samplers` with torch takes {spread(values)} times as long as torch alone."
-    ]
-
-
+FOLDER = Path(__file__).parent
+STORE = FOLDER / "results" / "parts.json"
 PARTS = {
-    "What sampling costs beside the network": sampling.overhead,
-    "DDPM and DDIM": sampling.ddim_against_ddpm,
-    "Memory layout": sampling.layouts,
-    "The first sheet": sampling.first_sheet,
-    "Imports": imports,
+    "sampling": ("What sampling costs beside the network", sampling.overhead),
+    "samplers": ("DDPM and DDIM", sampling.ddim_against_ddpm),
+    "layouts": ("Memory layout", sampling.layouts),
+    "training": ("Training", training.throughput),
+    "growth": ("How the cost grows", growth.growth),
+    "keypress": ("From a key to the picture", keypress.keypress),
+    "course": ("The course", whole_course.course),
+    "tests": ("The test run", whole_course.test_run),
+    "recipes": ("Quality for the same time", recipes.all_recipes),
 }
 
 
-def processor() -> str:
-    """The processor's name, as the system tells it."""
-    if sys.platform == "linux":
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":")[1].strip()
-    return platform.processor()
+def machine() -> str:
+    """What was measured on, in a line."""
+    return (
+        f"{processor()}, {torch.get_num_threads()} threads, torch {torch.__version__}, "
+        f"Python {platform.python_version()}"
+    )
 
 
-def main() -> None:
-    """Measures every part in turn, prints it, and writes the whole at the end."""
-    machine = f"{processor()}, {torch.get_num_threads()} threads"
-    versions = f"torch {torch.__version__}, Python {platform.python_version()}"
-    how = "Ratios are medians with their range; both sides of a ratio are timed in turn, in one process."
-    lines = ["# Measured", "", f"{datetime.date.today()}, {machine}, {versions}. {how}", ""]
-    for title, measure in PARTS.items():
-        part = measure()
-        print(title, *part, sep="\n")
-        lines += [f"## {title}", "", *part, ""]
-    path = Path(__file__).parent / "RESULTS.md"
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
+def write(path: Path, text: str) -> None:
+    """To a temporary name, then renamed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    temporary.write_text(text, encoding="utf-8")
     temporary.replace(path)
+
+
+def render(parts: dict) -> str:
+    """RESULTS.md from the stored parts."""
+    lines = ["# Measured", "", "`python -m benchmarks` makes this page. Ratios are medians with their range; "
+             "both sides of a ratio are timed in turn, in one process."]  # fmt: skip
+    for name, (title, _) in PARTS.items():
+        if name in parts:
+            part = parts[name]
+            lines += ["", f"## {title}", "", *part["lines"], "", f"*{part['date']}, {part['machine']}.*"]
+    return "\n".join(lines) + "\n"
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measures the parts in turn, and stores each at once."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure the course.")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all by default")
+    names = parser.parse_args(arguments).parts
+    for name in names:
+        if name not in PARTS:
+            parser.error(f"a part must be one of {', '.join(PARTS)}, got {name!r}")
+    parts = json.loads(STORE.read_text(encoding="utf-8")) if STORE.exists() else {}
+    bar = tqdm(names or list(PARTS), desc="benchmarks", dynamic_ncols=True)
+    for name in bar:
+        bar.set_postfix_str(name)
+        title, measure = PARTS[name]
+        lines = measure()
+        tqdm.write("\n".join(["", title, "", *lines]))
+        parts[name] = {"date": str(datetime.date.today()), "machine": machine(), "lines": lines}
+        write(STORE, json.dumps(parts, indent=1, ensure_ascii=False) + "\n")
+        write(FOLDER / "RESULTS.md", render(parts))
 
 
 if __name__ == "__main__":

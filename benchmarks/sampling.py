@@ -1,7 +1,5 @@
 """Sampling should cost the network and little else, and DDIM-20 a twenty-fifth of DDPM-500."""
 
-import time
-
 import torch
 
 from diffusion_lib.checkpoints import load_checkpoint
@@ -74,14 +72,3 @@ def layouts(repeats: int = 9) -> list[str]:
         values = ratios(lambda: plain(x, t), lambda: fast(x, t), repeats, "memory layout")
     text = f"Without channels-last a forward takes {spread(values)} times as long"
     return [f"{text}; the results differ by {difference:.0e} at most."]
-
-
-def first_sheet() -> list[str]:
-    """Kernel time to the first sheet of sprites: imports, loading, fifty samples with 50 steps."""
-    start = time.perf_counter()
-    ddim_against = load_checkpoint("small")
-    predict_noise = clipped(guided(ddim_against.model, ddim_against.schedule), ddim_against.schedule)
-    last(sample_ddim(predict_noise, ddim_against.schedule, torch.randn(50, 3, 16, 16), num_steps=50))
-    return [
-        f"Loading the model and drawing 50 sprites with 50 steps takes {time.perf_counter() - start:.1f} s."
-    ]

@@ -1,8 +1,11 @@
 """Two ways side by side: each repeat times both, in turn, so that what else the machine does hits both."""
 
+import platform
 import statistics
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from tqdm import tqdm
 
@@ -25,3 +28,25 @@ def ratios(ours: Callable[[], object], bare: Callable[[], object], repeats: int,
 def spread(values: list[float]) -> str:
     """Median and range, as they stand in the tables."""
     return f"{statistics.median(values):.3f} ({min(values):.3f} to {max(values):.3f})"
+
+
+def in_turn(runs: dict[str, Callable[[], object]], repeats: int, name: str) -> dict[str, list[float]]:
+    """Seconds of each, once for each repeat, all in turn and every second time backwards, after one call."""
+    for run in runs.values():
+        run()
+    seconds: dict[str, list[float]] = {key: [] for key in runs}
+    for turn in tqdm(range(repeats), desc=name, position=0, dynamic_ncols=True, leave=False):
+        for key in list(runs)[:: -1 if turn % 2 else 1]:
+            start = time.perf_counter()
+            runs[key]()
+            seconds[key].append(time.perf_counter() - start)
+    return seconds
+
+
+def processor() -> str:
+    """The processor's name, as the system tells it."""
+    if sys.platform == "linux":
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":")[1].strip()
+    return platform.processor()

@@ -30,7 +30,7 @@ class Background:
         self.button = ipywidgets.Button(description=label, tooltip=hint, button_style="primary")
         self.cancel = ipywidgets.Button(description="Cancel", tooltip="Stop after this step", disabled=True)
         self.progress = labelled(ipywidgets.IntProgress, "progress", value=0, min=0, max=1, width="26em")
-        self.words = ipywidgets.HTML()
+        self.words = ipywidgets.HTML().add_class("course-status")  # a screen reader says what changes
         self._thread, self._cancelled, self._busy = None, threading.Event(), threading.Lock()
         panel.click(self.button, self.start)
         panel.click(self.cancel, self.stop)

@@ -3,6 +3,7 @@
 A new figure of matplotlib takes 66 ms, too long for something that is dragged.
 """
 
+import copy
 import math
 from functools import cache
 from pathlib import Path
@@ -75,21 +76,22 @@ class Chart:
                 box = (self._across(low), self._up(top), self._across(high), self.height - BOTTOM)
                 self.pen.rectangle([length * SCALE for length in box], fill=colour, outline="white")
 
+    def copy(self) -> "Chart":
+        """The same axes and what is drawn on them, to draw more on, which takes a tenth of a new chart."""
+        other = copy.copy(self)
+        other.picture = self.picture.copy()
+        other.pen = ImageDraw.Draw(other.picture)
+        return other
+
     def marked(self, x: float, dots) -> np.ndarray:
-        """The picture with a line at x, and on it a dot of each (y, colour)."""
-        kept, kept_pen = self.picture, self.pen
-        self.picture = kept.copy()
-        self.pen = ImageDraw.Draw(self.picture)
-        try:
-            at = self._across(x)
-            self._line([(at, TOP), (at, self.height - BOTTOM)], BLACK, 1)
-            for y, colour in dots:
-                up = self._up(y) * SCALE
-                box = (at * SCALE - 9, up - 9, at * SCALE + 9, up + 9)
-                self.pen.ellipse(box, fill=colour, outline="white", width=2)
-            return self.pixels
-        finally:
-            self.picture, self.pen = kept, kept_pen
+        """The picture with a line at x, and on it a dot of each (y, colour); the chart stays without."""
+        other, at = self.copy(), self._across(x)
+        other._line([(at, TOP), (at, self.height - BOTTOM)], BLACK, 1)
+        for y, colour in dots:
+            up = self._up(y) * SCALE
+            box = (at * SCALE - 9, up - 9, at * SCALE + 9, up + 9)
+            other.pen.ellipse(box, fill=colour, outline="white", width=2)
+        return other.pixels
 
     def _across(self, value: float) -> float:
         low, high = self.x

@@ -178,6 +178,5 @@ class ContextMixer(Panel):
             alt = f"{len(draw.images)} images for {mixture}, {draw.settings.rest()}; {verdict}"
             height, width = pixels.shape[:2]
             picture.show(pixels, alt, size=(width / SCALE, height / SCALE))
-            label.value = "<br>".join(
-                (f"<b>{html.escape(mixture)}</b>", draw.settings.rest(), html.escape(verdict))
-            )
+            settings = draw.settings.rest().replace(", seed", "<br>seed")  # else it breaks after the word
+            label.value = "<br>".join((f"<b>{html.escape(mixture)}</b>", settings, html.escape(verdict)))

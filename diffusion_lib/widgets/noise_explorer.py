@@ -1,7 +1,7 @@
 """A widget for lesson 02: an image, a step t and a schedule, and what the noise has done to the image."""
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import ipywidgets
 import numpy as np
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..data import to_display
 from ..schedule import NoiseSchedule, add_noise, snr
-from .base import BLUE, GREY, ORANGE, Panel, Picture, labelled, row
+from .base import BLUE, GREY, ORANGE, Figure, Panel, beside, labelled, row
 from .charts import Chart
 
 EDGES = np.linspace(-3, 3, 41)
@@ -63,8 +63,13 @@ def noise_pictures(
     )  # fmt: skip
 
 
+@cache
+def _histogram_axes() -> Chart:
+    return Chart("values of x_t, and the normal curve", (-3, 3), (0, 1), x_label="value")
+
+
 def _histogram(values: np.ndarray) -> np.ndarray:
-    chart = Chart("values of x_t, and the normal curve", (-3, 3), (0, 1), x_label="value")
+    chart = _histogram_axes().copy()
     counts = np.histogram(values.clip(-2.999, 2.999), EDGES)[0]
     chart.bars(EDGES, counts / len(values) / (EDGES[1] - EDGES[0]), "#9CC8E3")
     x = np.linspace(-3, 3, 80)
@@ -134,13 +139,13 @@ class NoiseExplorer(Panel):
         )  # fmt: skip
         self.missing_root = ipywidgets.Checkbox(
             description="bug: forget the square root of 1 − ᾱ",
-            indent=False, layout=ipywidgets.Layout(width="22em"),
+            indent=False, layout=ipywidgets.Layout(width="auto"),
         )  # fmt: skip
         self.new_noise = ipywidgets.Button(description="New noise")
-        self.words = ipywidgets.HTML()
-        self.clean, self.noise_shown = Picture("x_0, the image"), Picture("noise ε")
-        self.noisy = Picture("x_t")
-        self.histogram, self.snr, self.factors = (Picture(smooth=True) for _ in range(3))
+        self.words, self.pictures = ipywidgets.HTML(), ipywidgets.HTML()
+        self.clean, self.noise_shown = Figure("x_0, the image"), Figure("noise ε")
+        self.noisy = Figure("x_t")
+        self.histogram, self.snr, self.factors = (Figure(smooth=True) for _ in range(3))
         for control in (self.image, self.t, self.missing_root):
             self.watch(control, self._draw)
         self.watch(self.schedule, self._choose_schedule)
@@ -148,9 +153,8 @@ class NoiseExplorer(Panel):
         self.fill(
             self.t,
             row(self.schedule, self.image, self.missing_root, self.new_noise, align_items="flex-end"),
-            row(self.clean, self.noise_shown, self.noisy),
             self.words,
-            row(self.histogram, self.factors, self.snr),
+            self.pictures,
         )
         self._draw()
 
@@ -191,6 +195,9 @@ class NoiseExplorer(Panel):
             f"Factors along t: image {shown.kept:.3f}, noise {shown.expected:.3f} at t = {t}", 0.5,
         )  # fmt: skip
         self.words.value = sentence(shown, t, self.missing_root.value)
+        self.pictures.value = beside(self.clean, self.noise_shown, self.noisy) + beside(
+            self.histogram, self.factors, self.snr
+        )
 
 
 def sentence(shown: NoisePictures, t: int, missing_root: bool) -> str:

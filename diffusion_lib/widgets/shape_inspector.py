@@ -1,7 +1,7 @@
 """A widget for lesson 01: the layers of the network, their shapes and parameters, and what they give."""
 
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 
 import ipywidgets
 import numpy as np
@@ -22,14 +22,25 @@ EMPTY = 236  # the grey around the maps
 class Inspection:
     """A network at some size: its layers in call order, and each one's output for the first image.
 
-    maps has name -> (channels, h, w), an embedding as (channels, 1, 1). own says whether the network is the
-    learner's; any other was made at another size and has random weights.
+    traced: for a batch of two; layers: for `batch`. maps: name -> (channels, h, w), an embedding with h = w =
+    1. own: whether it is the learner's network; any other was made at these sizes, with random weights.
     """
 
     model: nn.Module
-    layers: list[LayerTrace]
+    traced: list[LayerTrace]
     maps: dict[str, Tensor]
     own: bool
+    batch: int
+
+    @cached_property
+    def layers(self) -> list[LayerTrace]:
+        """As traced, with the true batch in each shape that begins with it; what comes of t alone has 1."""
+
+        def sized(shape):
+            return (self.batch, *shape[1:]) if shape[0] == 2 else shape
+
+        shapes = [(sized(layer.input_shape), sized(layer.output_shape)) for layer in self.traced]
+        return [replace(layer, input_shape=a, output_shape=b) for layer, (a, b) in zip(self.traced, shapes)]
 
     @property
     def num_parameters(self) -> int:
@@ -38,7 +49,7 @@ class Inspection:
 
 
 def inspect(model: nn.Module, inputs: tuple, height: int, n_feat: int, batch: int) -> Inspection:
-    """Traces the network at these sizes. The shapes are traced without computing; the maps for one image.
+    """Runs the network at these sizes, once and for two images whatever the batch, so that it is quick.
 
     Where height and n_feat are the model's it is the model itself, else a new one with random weights
     (torch's random state is left alone) and the first image scaled to height.
@@ -52,16 +63,13 @@ def inspect(model: nn.Module, inputs: tuple, height: int, n_feat: int, batch: in
             torch.manual_seed(0)
             model = type(model)(**config).to(x)
         x = nn.functional.interpolate(x[:1], size=height, mode="nearest")
-    one = (x[:1], t.flatten()[:1], c[:1])
-    with torch.device("meta"):  # tensors with a shape and nothing in them
-        hollow = type(model)(**config)
-        many = (torch.zeros(batch, *x.shape[1:]), torch.zeros(1), torch.zeros(batch, c.shape[1]))
-    return Inspection(model, trace_shapes(hollow, *many), feature_maps(model, *one), own)
+    two = (x[:1].expand(2, -1, -1, -1), t.flatten()[:1], c[:1].expand(2, -1))
+    return Inspection(model, *layers_and_maps(model, *two), own, batch)
 
 
-def feature_maps(model: nn.Module, *inputs: Tensor) -> dict[str, Tensor]:
-    """Each direct child's output for the first image, by name. The model is left as it was."""
-    maps, modes = {}, {module: module.training for module in model.modules()}
+def layers_and_maps(model: nn.Module, *inputs: Tensor) -> tuple[list[LayerTrace], dict[str, Tensor]]:
+    """The trace of a call and each direct child's output for the first image, by name. No hook stays."""
+    maps = {}
 
     def keep(module, arguments, output, name):
         first = output[0].detach().float().cpu().clone()
@@ -69,15 +77,10 @@ def feature_maps(model: nn.Module, *inputs: Tensor) -> dict[str, Tensor]:
 
     hooks = [child.register_forward_hook(partial(keep, name=name)) for name, child in model.named_children()]
     try:
-        model.eval()
-        with torch.no_grad():
-            model(*inputs)
+        return trace_shapes(model, *inputs), maps
     finally:
         for hook in hooks:
             hook.remove()
-        for module, training in modes.items():
-            module.training = training
-    return maps
 
 
 def strongest(maps: Tensor) -> float:
@@ -151,12 +154,13 @@ class ShapeInspector(Panel):
         names = [layer.name for layer in self._first.layers]
         # Buttons, not a Select: JupyterLab takes the arrow keys of a focused list for itself.
         self.layer = ipywidgets.ToggleButtons(
-            options=names, description="layer", style={"button_width": "10.5em", "description_width": "3em"},
+            options=names, description="layer", tooltip="layer",
+            style={"button_width": "10.5em", "description_width": "3em"},
             layout=ipywidgets.Layout(width="11.5em", flex="0 0 auto"),
         )  # fmt: skip
         self.earlier = ipywidgets.Button(description="◀ channels", tooltip="The channels before these")
         self.later = ipywidgets.Button(description="channels ▶", tooltip="The channels after these")
-        self.words, self.range, self.note = ipywidgets.HTML(), ipywidgets.HTML(), ipywidgets.HTML()
+        self.words, self.range, self.note = (ipywidgets.HTML() for _ in range(3))
         self.diagram, self.maps = Picture(smooth=True), Picture()
         self.diagram.layout.flex, self.diagram.layout.min_width = "1 1 0", "300px"
         self.watch(self.layer, self._choose_layer)
@@ -176,9 +180,12 @@ class ShapeInspector(Panel):
         """The layer that is shown."""
         return self.inspection.layers[self.layer.index]
 
-    def _rebuild(self, change=None) -> None:
-        sizes = (self.height.value, self.n_feat.value, self.batch.value)
-        self._take(inspect(self.model, self.inputs, *sizes))
+    def _rebuild(self, change) -> None:
+        if change["owner"] is self.batch:
+            self._take(replace(self.inspection, batch=self.batch.value))
+        else:
+            sizes = (self.height.value, self.n_feat.value, self.batch.value)
+            self._take(inspect(self.model, self.inputs, *sizes))
 
     def _take(self, inspection: Inspection) -> None:
         self.inspection, self._drawn, self.page = inspection, {}, 0

@@ -177,7 +177,9 @@ class TrainingView(Panel):
         )  # fmt: skip
         latest = f"{np.mean(self.losses[-20:]):.4f}" if self.losses else "not known yet"
         self.loss.show(loss_chart(self.losses, num_steps), f"Loss along training, now {latest}", 0.5)
-        self.by_t.show(loss_by_t_chart(by_t, T, t), "Loss by t of this epoch, highest at small t", 0.5)
+        known = by_t[by_t.isfinite()].tolist()  # the text says what the curve does, not what it should do
+        ends = f"from {known[0]:.3g} at small t to {known[-1]:.3g} at large t" if known else "not known yet"
+        self.by_t.show(loss_by_t_chart(by_t, T, t), f"Loss by t of this epoch, {ends}", 0.5)
         self.progress.max, self.progress.value = num_steps, step.step if step else 0
         if step is not None:
             self.words.value = (

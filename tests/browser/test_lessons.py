@@ -4,27 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
+from real_lab import open_and_run
 
 FOLDER = Path(__file__).parent.parent.parent / "notebooks"
 NOTEBOOKS = sorted(path.stem for path in FOLDER.glob("*.ipynb"))
-
-
-def open_and_run(page, lab, name):
-    """Opens a notebook, waits for its kernel, chooses Run All and waits for the last cell."""
-    page.goto(lab(f"notebooks/{name}.ipynb"))
-    # The notebook's own indicator says idle before the kernel is connected; the status bar does not.
-    page.locator("#jp-main-statusbar", has_text=re.compile(r"\| Idle")).wait_for()
-    page.keyboard.press("Control+b")  # the file browser away
-    page.locator('.lm-MenuBar-itemLabel:text-is("Run")').click()
-    page.locator('.lm-Menu-item[data-command="runmenu:run-all"]').click()
-    page.wait_for_function(
-        """() => {
-            const cells = [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')];
-            return cells.length && cells.every(e => /\\[\\d+\\]/.test(e.innerText)) &&
-                   /\\| Idle/.test(document.querySelector('#jp-main-statusbar').innerText);
-        }""",
-        timeout=400_000,
-    )
 
 
 def problems_of(page):
@@ -75,7 +58,39 @@ def test_lesson(page, lab, name):
     assert page.locator(".jp-OutputArea-output", has_text="Error displaying widget").count() == 0
     if name in OPERATED:
         OPERATED[name](page)
+        everything_has_a_name(page)
     assert not problems_of(page), page.problems
+
+
+def everything_has_a_name(page):
+    """What a screen reader hears in the lesson's widget, as the browser itself works it out."""
+    session = page.context.new_cdp_session(page)
+    session.send("Accessibility.enable")
+    root = session.send("DOM.getDocument", {"depth": 0})["root"]["nodeId"]
+    selector = {"nodeId": root, "selector": ".course-panel, .step-player"}
+    panels = session.send("DOM.querySelectorAll", selector)["nodeIds"]
+    assert panels
+    for panel in panels:
+        heard = session.send("Accessibility.queryAXTree", {"nodeId": panel})["nodes"]
+        controls = [name_of(part) for part in heard if is_a_control(part)]
+        assert controls and all(name for role, name in controls), controls
+        assert len(set(controls)) == len(controls), f"two controls with one name: {controls}"
+        pictures = [name_of(part) for part in heard if name_of(part)[0] in ("image", "img", "progressbar")]
+        assert all(len(name) > 4 for role, name in pictures), pictures
+    pressed = page.locator(".course-panel .widget-toggle-button[aria-pressed=true]").count()
+    assert pressed == page.locator(".course-panel .widget-toggle-buttons").count()
+    assert page.locator('.course-panel [title="null"]:visible').count() == 0
+
+
+def name_of(part):
+    return part["role"]["value"], part.get("name", {}).get("value", "").strip()
+
+
+def is_a_control(part):
+    if part.get("ignored"):
+        return False
+    properties = {entry["name"]: entry["value"].get("value") for entry in part.get("properties", ())}
+    return bool(properties.get("focusable"))
 
 
 def shape_inspector(page):

@@ -11,7 +11,7 @@ from ipywidgets.widgets.widget import _instances
 from PIL import Image
 
 from diffusion_lib.widgets import base
-from diffusion_lib.widgets.base import Panel, Picture, labelled, png_bytes, row
+from diffusion_lib.widgets.base import Figure, Panel, Picture, beside, labelled, png_bytes, row
 from diffusion_lib.widgets.charts import Chart, round_bounds
 
 
@@ -35,7 +35,7 @@ class Counter(Panel):
 
 def sent_picture(picture):
     """The pixels in the <img> that the browser gets."""
-    data = re.search(r'src="data:image/png;base64,([^"]+)"', picture.value).group(1)
+    data = re.search(r'src="data:image/png;base64,([^"]+)"', picture.get_state()["value"]).group(1)
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(data))))
 
 
@@ -57,6 +57,15 @@ def test_a_picture_carries_its_pixels_size_and_text():
     smooth.show(png_bytes(pixels), "ready", size=(300, 200))
     assert "course-smooth" in smooth.value and 'width="300" height="200"' in smooth.value
     assert smooth.png == png_bytes(pixels)
+
+
+def test_figures_beside_each_other_are_one_piece_of_html():
+    figures = [Figure("one"), Figure("two", smooth=True)]
+    for figure in figures:
+        figure.show(np.zeros((2, 2, 3), np.uint8), f"text of {figure.caption}")
+    together = beside(*figures)
+    assert all(figure.value in together and figure.alt in figure.value for figure in figures)
+    assert together.count("<img") == 2
 
 
 def test_controls_call_until_the_panel_closes_and_not_after():
@@ -159,6 +168,7 @@ def test_the_cell_is_known_by_its_id_or_else_by_its_code(monkeypatch):
 def test_every_control_is_labelled():
     control = labelled(ipywidgets.FloatSlider, "weight", value=1.0)
     assert control.description == "weight"
+    assert control.tooltip == "weight"  # not the word "null", which a missing one shows
 
 
 @pytest.mark.parametrize("log", [False, True])

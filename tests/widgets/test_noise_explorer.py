@@ -78,6 +78,7 @@ def test_t_changes_what_depends_on_it_and_nothing_else(explorer):
     after = shown(explorer)
     assert [a != b for a, b in zip(before, after)] == [False, False, True, True, True, True]
     assert "t = 400" in explorer.noisy.alt and "t = 400" in explorer.noisy.value
+    assert explorer.noisy.value in explorer.pictures.value  # what the browser has
     explorer.t.value = 100
     assert shown(explorer) == before
 
@@ -134,6 +135,7 @@ def test_all_controls_have_labels_and_pictures_a_text(explorer):
         assert control.description
     for picture in (explorer.clean, explorer.noise_shown, explorer.noisy, explorer.histogram, explorer.snr):
         assert len(picture.alt) > 10 and picture.alt.split()[0] in picture.value
+        assert picture.value in explorer.pictures.value
 
 
 def test_long_use_keeps_no_widgets_and_stays_quick(images):

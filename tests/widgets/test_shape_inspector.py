@@ -8,7 +8,7 @@ from ipywidgets.widgets.widget import _instances
 from diffusion_lib.tracing import trace_shapes
 from diffusion_lib.unet import ContextUnet
 from diffusion_lib.widgets import ShapeInspector
-from diffusion_lib.widgets.shape_inspector import PAGE, describe, feature_maps, inspect, map_sheet
+from diffusion_lib.widgets.shape_inspector import PAGE, describe, inspect, layers_and_maps, map_sheet
 
 CALLS = ["init_conv", "down1", "down2", "to_vec", "contextembed1", "timeembed1", "contextembed2",
          "timeembed2", "up0", "up1", "up2", "out"]  # fmt: skip
@@ -60,7 +60,8 @@ def test_another_batch_keeps_the_model(model, inputs):
 def test_feature_maps_are_those_of_the_first_image_in_evaluation_mode(model, inputs):
     model.train()
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    maps = feature_maps(model, *inputs)
+    layers, maps = layers_and_maps(model, *inputs)
+    assert layers == trace_shapes(model, *inputs)
     assert model.training and not any(module._forward_hooks for module in model.modules())
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     model.eval()
@@ -71,7 +72,7 @@ def test_feature_maps_are_those_of_the_first_image_in_evaluation_mode(model, inp
 
 def test_no_hook_stays_when_the_forward_fails(model, inputs):
     with pytest.raises(ValueError, match="x must have shape"):
-        feature_maps(model, inputs[0][:, :, :8], *inputs[1:])
+        layers_and_maps(model, inputs[0][:, :, :8], *inputs[1:])
     assert not any(module._forward_hooks for module in model.modules())
 
 

@@ -226,6 +226,7 @@ def test_controls_are_labelled_and_pictures_have_a_text(view):
     panel = view()
     for control in (panel.t, panel.stop, panel.progress):
         assert control.description
+    assert panel.by_t.alt.endswith("not known yet")
     for picture in (panel.loss, panel.by_t, panel.guesses):
         assert len(picture.alt) > 20 and f'alt="{picture.alt.split()[0]}' in picture.value
     assert repr(panel).startswith("Training view: run this cell")

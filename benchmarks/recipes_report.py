@@ -1,0 +1,84 @@
+"""What the runs of recipes.py have shown, as lines of Markdown."""
+
+import statistics
+
+from .timing import spread
+
+TITLES = {
+    "a": "(a) the labs' recipe",
+    "b": "(b) the same, without the square root",
+    "c": "(c) diffusers, its tutorial's recipe",
+    "c2": "(c2) the same network, higher rate, larger batch",
+    "d": "(d) ours",
+}
+
+
+def report(records: list[dict]) -> list[str]:
+    """A section for each machine, number of threads, of minutes and of samples."""
+    lines = []
+    for group in sorted({_group(record) for record in records}, reverse=True):
+        lines += _section([record for record in records if _group(record) == group])
+    return lines or ["No run is stored yet: `python -m benchmarks.recipes`."]
+
+
+def _group(record: dict) -> tuple:
+    return record["minutes"], record["threads"], record["samples"], record["machine"]
+
+
+def _section(records: list[dict]) -> list[str]:
+    minutes, threads, samples, machine = _group(records[0])
+    dates = sorted({record["date"] for record in records})
+    when = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
+    threads_in_words = "1 thread" if threads == 1 else f"{threads} threads"
+    lines = [
+        f"{minutes:g} minutes of training each on {threads_in_words} of {machine}, {when}; then {samples:,} "
+        "samples with 50 steps of DDIM. Medians over the seeds, with their range.",
+        "",
+        "| data | recipe | seeds | Fréchet distance | class accuracy | images seen | seconds | MFLOP |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for data in dict.fromkeys(record["data"] for record in records):
+        here = [record for record in records if record["data"] == data]
+        for recipe in sorted({record["recipe"] for record in here}):
+            runs = [record for record in here if record["recipe"] == recipe]
+            lines.append(f"| {data} | {TITLES.get(recipe, recipe)} | {len(runs)} | " + _cells(runs) + " |")
+        floor, accuracy = here[0]["floor"]["frechet"], here[0]["floor"]["accuracy"]
+        lines.append(f"| {data} | other real images | | {floor:.2f} | {accuracy:.1%} | | | |")
+    return [*lines, "", *_ratios(records), ""]
+
+
+def _cells(runs: list[dict]) -> str:
+    columns = (
+        ("frechet", "{:.1f}"), ("accuracy", "{:.1%}"), ("images_seen", "{:,.0f}"), ("seconds", "{:.0f}"),
+        ("mflop_an_image", "{:.0f}"),
+    )  # fmt: skip
+    return " | ".join(_median_and_range([run[name] for run in runs], form) for name, form in columns)
+
+
+def _median_and_range(values: list[float], form: str) -> str:
+    median, low, high = (
+        form.format(value) for value in (statistics.median(values), min(values), max(values))
+    )
+    return median if low == high else f"{median} ({low} to {high})"
+
+
+def _ratios(records: list[dict]) -> list[str]:
+    """(d) over (a), and over the better of diffusers' two, from the same seeds."""
+    lines = []
+    for data in dict.fromkeys(record["data"] for record in records):
+        distance = {(r["recipe"], r["seed"]): r["frechet"] for r in records if r["data"] == data}
+        seeds = {key: {seed for recipe, seed in distance if recipe == key} for key in TITLES}
+        # The two are compared on the seeds that both have; alone, the tutorial's recipe stands for diffusers.
+        both = sorted(seeds["c"] & seeds["c2"])
+        medians = (
+            {key: statistics.median(distance[key, s] for s in both) for key in ("c", "c2")} if both else {}
+        )
+        for other in ("a", min(medians, key=medians.get) if medians else "c"):
+            shared = sorted(seeds["d"] & seeds[other])
+            if shared:
+                values = [distance["d", seed] / distance[other, seed] for seed in shared]
+                each = ", ".join(f"{value:.3f}" for value in values)
+                lines.append(
+                    f"- {data}: distance of (d) ÷ that of ({other}): {spread(values)}; seed by seed {each}."
+                )
+    return lines
