@@ -88,6 +88,7 @@ def _short(value) -> str:
         return f"a {str(value.dtype).removeprefix('torch.')} tensor of shape {tuple(value.shape)}"
     if isinstance(value, Tensor):
         return f"{[round(x, 4) if isinstance(x, float) else x for x in value.flatten().tolist()]}"
+    value = value.item() if isinstance(value, np.number) else value
     text = (
         repr(value)
         if isinstance(value, (int, float, str, bool, list, tuple))

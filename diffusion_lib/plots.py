@@ -189,3 +189,29 @@ def plot_losses(losses, loss_by_t: Tensor, num_steps: int) -> plt.Figure:
         panel.yaxis.set_minor_formatter(NullFormatter())
     plt.close(figure)
     return figure
+
+
+def plot_losses_beside(curves: dict[str, dict]) -> plt.Figure:
+    """The losses of several networks on one scale, which is the same in each picture.
+
+    curves  name -> {"loss_by_t": values from small t to T, "loss_without": the same without a context,
+            "loss_along": values from the first step of the training on}
+    """
+    figure, panels = plt.subplots(1, 3, figsize=(11, 2.8), sharey=True, layout="constrained")
+    titles = {
+        "loss_along": ("loss along the training", "% of the training"),
+        "loss_by_t": ("loss by t, in its last quarter", "t in % of T"),
+        "loss_without": ("loss by t without a context, new images", "t in % of T"),
+    }
+    for panel, (key, (title, xlabel)) in zip(panels, titles.items()):
+        for name, losses in curves.items():
+            percent = (np.arange(len(losses[key])) + 0.5) * 100 / len(losses[key])
+            panel.semilogy(percent, losses[key], ".-", label=name)
+        panel.minorticks_off()
+        panel.grid(alpha=0.3)
+        panel.set(title=title, xlabel=xlabel)
+    levels = (0.01, 0.03, 0.1, 0.3, 1)
+    panels[0].set(ylim=(0.003, 1.6), yticks=levels, yticklabels=levels, ylabel="loss")
+    panels[0].legend(fontsize="small")
+    plt.close(figure)
+    return figure

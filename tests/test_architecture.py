@@ -118,7 +118,8 @@ def test_style(arguments):
 def test_nothing_of_one_machine_is_committed():
     """No absolute path of a person's machine in any text of the repository."""
     home = re.compile(r"/(home|Users|root)/\w|[A-Z]:\\Users")
-    own = ("diffusion_lib", "diffusion_lib/widgets", "diffusion_lib/exercises", "tests", "tests/widgets")
+    own = ("diffusion_lib", "diffusion_lib/widgets", "diffusion_lib/exercises", "diffusion_lib/symptoms")
+    own += ("tests", "tests/widgets", "tests/browser", "tests/exercises", "benchmarks")
     for folder in ("", *own, "data", "data/artwork", "data/checkpoints"):
         for path in (ROOT / folder).iterdir():
             if path.suffix in (".py", ".md", ".txt", ".toml") and path.name != Path(__file__).name:

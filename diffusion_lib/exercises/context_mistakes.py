@@ -55,7 +55,19 @@ def _rows_gone(context, probability, generator):
     return context[~_draw(context, probability, generator)[:, 0]]
 
 
+def _mask_alone(context, probability, generator):
+    return (~_draw(context, probability, generator)).float()
+
+
+def _along_the_row(context, probability, generator):
+    return context * (torch.rand(len(context), generator=generator) >= probability)
+
+
 DROP_SAYS = {
+    "along": "The draw (batch,) runs along the K entries of a row, not along the images: give it the shape "
+    "(batch, 1).",
+    "mask": "The result must keep the shape (batch, K), and this is the mask alone, one number for each "
+    "image: multiply the context by it.",
     "in place": "The caller's context is changed on the way: next epoch, these labels are gone. Return "
     "a new tensor.",
     "rows gone": "The result must keep the shape (batch, K): a dropped context is a row of zeros, not a "
@@ -80,6 +92,8 @@ DROP_SAYS = {
 
 DROP = [
     Mistake(_in_place, DROP_SAYS["in place"]),
+    Mistake(_along_the_row, DROP_SAYS["along"]),
+    Mistake(_mask_alone, DROP_SAYS["mask"]),
     Mistake(_rows_gone, DROP_SAYS["rows gone"]),
     Mistake(_negated, DROP_SAYS["negated"]),
     Mistake(_like_dropout, DROP_SAYS["rescaled"]),

@@ -60,6 +60,10 @@ def _of_noisy(beta, alpha, bar, before):
     return alpha.sqrt() * (1 - before) / (1 - bar)
 
 
+def _one_early(schedule, x_t, t, predicted_clean):
+    return _mean(_of_clean, _of_noisy)(schedule, x_t, t - 1, predicted_clean)
+
+
 def _clean_as_noise(schedule, x_t, t, predicted_clean):
     share = schedule.beta[t] / (1 - schedule.alpha_bar[t]).sqrt()
     return (x_t - share * predicted_clean) / schedule.alpha[t].sqrt()
@@ -167,6 +171,10 @@ posterior_mean = FunctionExercise(
                 lambda b, a, bar, before: ((1 - before) / (1 - bar)).sqrt(),
             ),
             "That keeps all of the noise that is left, which is DDIM's step (lesson 06). Eq. 7 keeps less.",
+        ),
+        Mistake(
+            _one_early,
+            "Off by one: that is the step from t − 1. The index is the paper's t, and 0 the clean image.",
         ),
         Mistake(
             _clean_as_noise,
