@@ -30,6 +30,7 @@ from .samplers import last, sample_ddim
 from .schedule import NoiseSchedule
 from .training import TrainingStep, train
 from .unet import ContextUnet
+from .widening import widen
 
 SAME = (
     "epochs", "n_feat", "batch_size", "learning_rate", "warmup_steps", "context_dropout",
@@ -69,7 +70,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     p.add_argument(
         "--weighting", choices=("none", "debiased"), default="none", help="of the loss by t, see train()"
     )
-    p.add_argument("--start-from", help="a checkpoint's path or name whose weights to begin with")
+    p.add_argument("--start-from", help="checkpoint with whose weights to begin; half as wide, it is widened")
     p.add_argument("--seed", type=int, default=0, help="of the weights and of all that is drawn")
     p.add_argument("--schedule", choices=("linear", "cosine"), default="linear", help="noise schedule")
     p.add_argument("--num-steps", type=int, default=500, help="T, the steps of the schedule")
@@ -138,6 +139,7 @@ def begin(options: argparse.Namespace, data: ImageData) -> tuple[ContextUnet, No
     model = ContextUnet(channels, options.n_feat, data.labels.shape[1], height)
     if options.start_from:
         first = load_checkpoint(options.start_from).model
+        first = widen(first) if 2 * first.n_feat == model.n_feat else first
         if first.config != model.config:
             raise ValueError(f"--start-from must hold a model {model.config}, got {first.config}")
         model.load_state_dict(first.state_dict())

@@ -225,6 +225,16 @@ def test_a_run_can_start_from_the_weights_of_another(whole, data, tmp_path, caps
         assert torch.allclose(a, b, atol=1e-6), name
     assert second.facts["settings"]["start_from"] == str(first)
     capsys.readouterr()
-    other = ["--n-feat", "16", "--start-from", str(first), "--out", str(tmp_path / "third")]
+    wider = ["--n-feat", "16", *slow, "--out", str(tmp_path / "wider")]
+    assert main([*common, *wider]) == 0
+    x, t = torch.randn(4, 3, 8, 8), torch.rand(4)
+    with torch.no_grad():
+        narrow = load_checkpoint(first).model(x, t)
+        got = load_checkpoint(tmp_path / "wider" / "model.safetensors").model(x, t)
+    assert torch.allclose(got, narrow, atol=0.05), (
+        "widened; one epoch has moved BatchNorm's averages a little"
+    )
+    capsys.readouterr()
+    other = ["--n-feat", "24", "--start-from", str(first), "--out", str(tmp_path / "third")]
     assert main([*common, *other]) == 1
     assert "--start-from must hold a model" in capsys.readouterr().err
