@@ -39,10 +39,22 @@ def split_real(data: ImageData) -> tuple[ImageData, ImageData, ImageData]:
     return data.subset(order[:REAL]), data.subset(others), data.subset(all_but_others)
 
 
-def draw(checkpoint: Checkpoint, labels: Tensor, sampler: str, seed: int) -> Tensor:
-    """A sample for each label, with a progress bar. sampler is "ddpm", or "ddim-20" for 20 steps."""
+def draw(
+    checkpoint: Checkpoint, labels: Tensor, sampler: str, seed: int, mixed_precision: bool = False
+) -> Tensor:
+    """A sample for each label, with a progress bar. sampler is "ddpm", or "ddim-20" for 20 steps.
+
+    mixed_precision lets the convolutions compute in bfloat16, at about twice the speed where the
+    processor knows it.
+    """
     model, schedule = checkpoint.model, checkpoint.schedule
-    predict_noise = clipped(guided(model, schedule, labels), schedule)
+    plain = guided(model, schedule, labels)
+
+    def network(x_t: Tensor, t) -> Tensor:
+        with torch.autocast(x_t.device.type, torch.bfloat16, enabled=mixed_precision):
+            return plain(x_t, t).to(x_t.dtype)
+
+    predict_noise = clipped(network, schedule)
     generator = torch.Generator().manual_seed(seed)
     size = (len(labels), model.in_channels, model.height, model.height)
     x_T = torch.randn(size, generator=generator)
@@ -59,7 +71,12 @@ def draw(checkpoint: Checkpoint, labels: Tensor, sampler: str, seed: int) -> Ten
 
 
 def measure(
-    checkpoint: Checkpoint, samples: int, samplers: list[str], seed: int, sheets: Path | None
+    checkpoint: Checkpoint,
+    samples: int,
+    samplers: list[str],
+    seed: int,
+    sheets: Path | None,
+    mixed_precision: bool = False,
 ) -> dict:
     """{name: {accuracy, frechet, copies, seconds}} for real images and then for each sampler.
 
@@ -87,7 +104,7 @@ def measure(
     labels = torch.eye(checkpoint.model.n_cfeat)[torch.arange(samples) % checkpoint.model.n_cfeat]
     for name in samplers:
         start = time.monotonic()
-        images = draw(checkpoint, labels, name, seed)
+        images = draw(checkpoint, labels, name, seed, mixed_precision)
         add(name, ImageData(images, labels, training.class_names), training, time.monotonic() - start)
         if sheets is not None:
             by_class = labels[:100].argmax(dim=1).argsort(stable=True)
@@ -135,6 +152,7 @@ def main(arguments: list[str] | None = None) -> int:
     p.add_argument("--samples", type=int, default=1000, help="images for each sampler (default 1000)")
     p.add_argument("--samplers", default="ddpm,ddim-20,ddim-50", help="default: ddpm,ddim-20,ddim-50")
     p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--bfloat16", action="store_true", help="sample in bfloat16: faster where it is known")
     p.add_argument(
         "--sheets", type=Path, help="a folder for a sheet of each sampler, and one mixed with real"
     )
@@ -147,7 +165,7 @@ def main(arguments: list[str] | None = None) -> int:
             return 0
         checkpoint = load_checkpoint(options.model)
         names = options.samplers.split(",")
-        table = measure(checkpoint, options.samples, names, options.seed, options.sheets)
+        table = measure(checkpoint, options.samples, names, options.seed, options.sheets, options.bfloat16)
     except (ValueError, FileNotFoundError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
