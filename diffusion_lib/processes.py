@@ -64,6 +64,8 @@ class LaunchedProcesses(OneProcess):
         return bool(self.gather(torch.tensor([flag], device=self.device)).any())
 
     def close(self) -> None:
+        # Without the wait, a thread that still holds the last message's tensors can bring the exit down.
+        self.accelerator.wait_for_everyone()
         self.accelerator.end_training()
 
 

@@ -54,3 +54,12 @@ def test_it_draws_the_class_that_is_asked_for_as_often_as_the_card_says(checkpoi
     assert got > 0.5 and abs(got - promised) <= 4 * (promised * (1 - promised) / count) ** 0.5
     assert images.abs().max() <= 1 + 1e-4, "the last step returns the clipped image"
     assert (images > 0.9).all(dim=1).float().mean() > 0.15, "the ground is white"
+
+
+def test_sampling_in_bfloat16_gives_nearly_the_same_images(checkpoint):
+    labels = torch.eye(5)
+    exact, rounded = (
+        draw(checkpoint[1], labels, "ddim-10", seed=3, mixed_precision=on) for on in (False, True)
+    )
+    assert rounded.dtype == torch.float32
+    assert 0 < (exact - rounded).abs().mean() < 0.05

@@ -72,7 +72,7 @@ def start_and_signal(data, out, number, after_step):
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(command(data, out, "--resume"), cwd=ROOT, env=environment,
                                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)  # fmt: skip
-    state, deadline = out / "run.safetensors", time.monotonic() + 120
+    state, deadline = out / "run.safetensors", time.monotonic() + 300  # a busy disk is slow to sync
     while process.poll() is None and time.monotonic() < deadline:
         if state.exists() and int(load_tensors(state)[0]["step"]) >= after_step:
             break
