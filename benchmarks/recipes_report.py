@@ -8,7 +8,7 @@ TITLES = {
     "a": "(a) the labs' recipe",
     "b": "(b) the same, without the square root",
     "c": "(c) diffusers, its tutorial's recipe",
-    "c2": "(c2) the same network, higher rate, larger batch",
+    "c2": "(c2) diffusers' network, higher rate, larger batch",
     "d": "(d) ours",
 }
 
@@ -73,7 +73,8 @@ def _ratios(records: list[dict]) -> list[str]:
         medians = (
             {key: statistics.median(distance[key, s] for s in both) for key in ("c", "c2")} if both else {}
         )
-        for other in ("a", min(medians, key=medians.get) if medians else "c"):
+        alone = "c" if seeds["c"] else "c2"
+        for other in ("a", min(medians, key=medians.get) if medians else alone):
             shared = sorted(seeds["d"] & seeds[other])
             if shared:
                 values = [distance["d", seed] / distance[other, seed] for seed in shared]
