@@ -55,7 +55,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     p.add_argument("--device", default="auto", help="auto (cuda, mps, cpu, in that order) or one of them")
     p.add_argument(
         "--precision", choices=("auto", "float32", "bfloat16"), default="auto",
-        help="of the convolutions; auto is bfloat16 where the processor has it, at about 1.5 times the speed",
+        help="of the convolutions; auto is bfloat16 where the processor has it and is faster so",
     )  # fmt: skip
     p.add_argument("--n-feat", type=int, default=32, help="width of the network, a multiple of 8")
     p.add_argument("--batch-size", type=int, default=64, help="images a step")
