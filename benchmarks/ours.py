@@ -9,13 +9,14 @@ from torch import Tensor, nn
 
 from diffusion_lib import train as command
 from diffusion_lib.data import ImageData
+from diffusion_lib.devices import is_mixed
 from diffusion_lib.guidance import clipped, guided
 from diffusion_lib.samplers import last, sample_ddim
 from diffusion_lib.schedule import NoiseSchedule
 from diffusion_lib.training import train
 from diffusion_lib.unet import ContextUnet
 
-from .peers import SAMPLING_STEPS, WARM_UP_STEPS, Clock, Recipe, computes_in_bfloat16
+from .peers import CPU, SAMPLING_STEPS, WARM_UP_STEPS, Clock, Recipe
 
 PROBE_SECONDS = 8  # to learn the speed of `train`, whose rate falls by the number of its steps
 EPOCH = 24_000  # images; a small data set is repeated up to it, so that whole epochs fit the time
@@ -66,7 +67,7 @@ class Ours(Recipe):
         names = "batch_size", "learning_rate", "warmup_steps", "context_dropout", "weighting", "ema_decay"
         return train(
             net, self.schedule, data, num_epochs=num_epochs, seed=self.seed,
-            mixed_precision=computes_in_bfloat16(self.settings["precision"]),
+            mixed_precision=is_mixed(self.settings["precision"], CPU),
             **{name: self.settings[name] for name in names},
         )  # fmt: skip
 

@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
 from diffusion_lib.data import ImageData
-from diffusion_lib.devices import knows_bfloat16
+from diffusion_lib.devices import is_mixed
 from diffusion_lib.guidance import guided
 from diffusion_lib.samplers import last, sample_ddim
 from diffusion_lib.schedule import NoiseSchedule
@@ -40,12 +40,7 @@ DIFFUSERS = {
 FASTER = DIFFUSERS | {"batch_size": 64, "learning_rate": 1e-3, "warmup_steps": 125}
 
 
-def computes_in_bfloat16(precision: str) -> bool:
-    """What "float32", "bfloat16" or "auto" means on this processor. ValueError for another word."""
-    if precision not in ("auto", "float32", "bfloat16"):
-        raise ValueError(f'precision must be "auto", "float32" or "bfloat16", got {precision!r}')
-    known = knows_bfloat16(torch.device("cpu"))
-    return precision == "bfloat16" or (precision == "auto" and known)
+CPU = torch.device("cpu")
 
 
 class Clock:
@@ -170,7 +165,7 @@ class Diffusers(Recipe):
         )  # fmt: skip
         self.scheduler = DDPMScheduler(num_train_timesteps=settings["num_steps"])
         self.optimizer = torch.optim.AdamW(self.net.parameters())
-        self.bfloat16 = computes_in_bfloat16(settings["precision"])
+        self.bfloat16 = is_mixed(settings["precision"], CPU)
         self.steps, self.warmed_up = 0, 0.0
 
     def rate(self, spent: float) -> float:

@@ -16,10 +16,12 @@ import torch
 from tqdm import tqdm
 
 from diffusion_lib.data import load_images
+from diffusion_lib.devices import is_mixed
 
 from .judges import DATA, Judge, find_judge
 from .ours import OURS, Ours
 from .peers import (
+    CPU,
     DIFFUSERS,
     FASTER,
     REFERENCE,
@@ -28,7 +30,6 @@ from .peers import (
     Labs,
     LabsWithBug,
     Recipe,
-    computes_in_bfloat16,
 )
 from .recipes_report import report
 from .timing import processor
@@ -91,7 +92,7 @@ def do_run(recipe: Recipe, judge: Judge, minutes: float, samples: int, title: st
     parts = list(zip(x_T.split(BATCH), labels.split(BATCH)))
     start = time.perf_counter()
     # On the shipped model bfloat16 moved the distance from 79.0 to 78.8. Seconds here, not minutes.
-    with torch.autocast("cpu", torch.bfloat16, enabled=computes_in_bfloat16("auto")):
+    with torch.autocast("cpu", torch.bfloat16, enabled=is_mixed("auto", CPU)):
         bar = tqdm(parts, desc=f"{title}, samples", dynamic_ncols=True, leave=False)
         images = torch.cat([recipe.draw(*part) for part in bar])
     sampling_seconds = time.perf_counter() - start

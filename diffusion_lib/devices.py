@@ -19,3 +19,10 @@ def knows_bfloat16(device: torch.device) -> bool:
     if device.type == "cpu":
         return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+def is_mixed(precision: str, device: torch.device) -> bool:
+    """Whether the convolutions are to compute in bfloat16; "auto" says so where the processor knows it."""
+    if precision not in ("auto", "float32", "bfloat16"):
+        raise ValueError(f'precision must be "auto", "float32" or "bfloat16", got {precision!r}')
+    return precision == "bfloat16" or (precision == "auto" and knows_bfloat16(device))

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from .checkpoints import load_checkpoint, load_tensors, save_checkpoint, save_tensors
 from .data import ImageData, load_images
-from .devices import choose_device, knows_bfloat16
+from .devices import choose_device, is_mixed
 from .guidance import clipped, guided
 from .interrupt import StopOnSignal
 from .limits import check_weights
@@ -169,12 +169,12 @@ def run(options: argparse.Namespace) -> int:
     for left_over in options.out.glob("*.tmp") if is_first else ():  # of a run killed while it saved
         left_over.unlink()
     model, schedule = begin(options, data)
-    bfloat16 = {"auto": knows_bfloat16(device), "float32": False, "bfloat16": True}[options.precision]
     steps = train(
         model.to(device), schedule, data, num_epochs=options.epochs, batch_size=options.batch_size,
         learning_rate=options.learning_rate, warmup_steps=options.warmup_steps,
         context_dropout=options.context_dropout, weighting=options.weighting, ema_decay=options.ema_decay,
-        mixed_precision=bfloat16, seed=options.seed, resume=state, processes=processes,
+        mixed_precision=is_mixed(options.precision, device), seed=options.seed, resume=state,
+        processes=processes,
     )  # fmt: skip
 
     num_steps = options.epochs * (len(data) // options.batch_size)

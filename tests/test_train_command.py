@@ -14,6 +14,7 @@ import torch
 
 from diffusion_lib import train, training
 from diffusion_lib.checkpoints import load_checkpoint, load_tensors, save_checkpoint
+from diffusion_lib.devices import is_mixed, knows_bfloat16
 from diffusion_lib.schedule import NoiseSchedule
 from diffusion_lib.train import main
 from diffusion_lib.unet import ContextUnet
@@ -238,3 +239,11 @@ def test_a_run_can_start_from_the_weights_of_another(whole, data, tmp_path, caps
     other = ["--n-feat", "24", "--start-from", str(first), "--out", str(tmp_path / "third")]
     assert main([*common, *other]) == 1
     assert "--start-from must hold a model" in capsys.readouterr().err
+
+
+def test_which_precision_is_taken():
+    cpu = torch.device("cpu")
+    assert is_mixed("bfloat16", cpu) and not is_mixed("float32", cpu)
+    assert is_mixed("auto", cpu) == knows_bfloat16(cpu)
+    with pytest.raises(ValueError, match='precision must be "auto", "float32" or "bfloat16", got \'half\''):
+        is_mixed("half", cpu)
