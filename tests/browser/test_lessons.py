@@ -69,8 +69,11 @@ def everything_has_a_name(page):
     """
     session = page.context.new_cdp_session(page)
     session.send("Accessibility.enable")
-    for _ in range(50):
-        problems = nameless(session)
+    for _ in range(100):
+        try:
+            problems = nameless(session)
+        except Exception as error:  # Playwright's: a part of the page was replaced while it was read
+            problems = [str(error)]
         if not problems:
             break
         page.wait_for_timeout(100)
