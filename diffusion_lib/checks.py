@@ -13,10 +13,11 @@ from typing import Any
 
 import torch
 
-from .outcomes import Outcome, describe, one_line, same_random_state, where_it_stopped
+from .outcomes import Outcome, describe, is_untouched, one_line, same_random_state, where_it_stopped
 from .progress import record_done
 
 NOT_ATTEMPTED = "Not attempted yet: replace the ... in the cell above, run it, then run this cell again."
+NOTHING_RETURNED = "The function gives nothing back (None): is its `return` missing?"
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,13 @@ class Exercise:
         return Verdict("right", f"Right. {self._right}")
 
 
+def _empty(answer, value) -> Verdict | None:
+    """What to say of a function that has returned nothing: not begun, or the return forgotten."""
+    if value is ... or (value is None and is_untouched(answer)):
+        return Verdict("not attempted", NOT_ATTEMPTED)
+    return Verdict("wrong", NOTHING_RETURNED) if value is None else None
+
+
 class FunctionExercise(Exercise):
     """Write a function: compared with the reference on each case, and with each known mistake.
 
@@ -115,8 +123,8 @@ class FunctionExercise(Exercise):
                 "wrong", f"A function is wanted, got {answer!r}. Pass its name, without calling it."
             )
         got = [Outcome(answer, case) for case in self.cases()]
-        if got[0].error is None and (got[0].value is None or got[0].value is ...):
-            return Verdict("not attempted", NOT_ATTEMPTED)
+        if got[0].error is None and (empty := _empty(answer, got[0].value)):
+            return empty
         if isinstance(got[0].error, NotImplementedError):
             return Verdict("not attempted", NOT_ATTEMPTED)
         wanted = [Outcome(self.reference, case) for case in self.cases()]
@@ -162,11 +170,10 @@ class PropertyExercise(Exercise):
         except NotImplementedError:
             return Verdict("not attempted", NOT_ATTEMPTED)
         except Exception as error:
-            if called and (called[0] is None or called[0] is ...):
-                return Verdict("not attempted", NOT_ATTEMPTED)
-            return Verdict("crashed", where_it_stopped(error, answer))
-        if called and (called[0] is None or called[0] is ...):
-            return Verdict("not attempted", NOT_ATTEMPTED)
+            stopped = Verdict("crashed", where_it_stopped(error, answer))
+            return (_empty(answer, called[0]) if called else None) or stopped
+        if called and (empty := _empty(answer, called[0])):
+            return empty
         return Verdict("wrong", complaint) if complaint else self._accept()
 
 

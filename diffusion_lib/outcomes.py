@@ -37,6 +37,22 @@ class Outcome:
         return _difference(self.value, got.value, tolerance)
 
 
+def _no_text(): ...
+
+
+def _with_text():
+    """What it should do."""
+
+
+_IDLE = {function.__code__.co_code for function in (_no_text, _with_text, lambda: None, lambda: ...)}
+
+
+def is_untouched(function) -> bool:
+    """Whether a function still does nothing at all; what is no plain function counts as untouched."""
+    code = getattr(function, "__code__", None)
+    return code is None or code.co_code in _IDLE
+
+
 def _difference(wanted, got, tolerance: float) -> str | None:
     if isinstance(wanted, Tensor):
         if not isinstance(got, Tensor):

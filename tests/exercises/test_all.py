@@ -53,6 +53,8 @@ def test_an_untouched_function_and_one_that_stops(exercise):
 
     assert exercise.judge(lambda *args, **kwargs: None).status == "not attempted"
     assert exercise.judge(lambda *args, **kwargs: ...).status == "not attempted"
+    verdict = exercise.judge(lambda *args, **kwargs: print(end=""))
+    assert verdict.status == "wrong" and "is its `return` missing?" in verdict.text
     verdict = exercise.judge(stops)
     assert verdict.status == "crashed" and "KeyError: 'no such name'" in verdict.text
     assert exercise.judge("text").status == "wrong"

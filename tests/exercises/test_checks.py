@@ -56,11 +56,20 @@ def test_each_way_to_be_wrong_has_its_own_words(exercise):
     def crashes(x, factor):
         return x @ torch.zeros(99, 99)
 
+    def untouched(x, factor):
+        """Times factor."""
+        ...
+
+    def forgets(x, factor):
+        x * factor
+
     for answer, status, words in (
         (..., "not attempted", "Not attempted yet"),
         (None, "not attempted", "Not attempted yet"),
         (lambda x, factor: ..., "not attempted", "Not attempted yet"),
         (lambda x, factor: None, "not attempted", "Not attempted yet"),
+        (untouched, "not attempted", "Not attempted yet"),
+        (forgets, "wrong", "gives nothing back (None): is its `return` missing?"),
         (7, "wrong", "A function is wanted, got 7"),
         (added, "wrong", "Times, not plus."),
         (in_place, "wrong", "Your x is lost."),
