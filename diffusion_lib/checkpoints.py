@@ -97,7 +97,7 @@ def load_checkpoint(path_or_name: str | Path) -> Checkpoint:
         model.load_state_dict(weights)
     except (KeyError, IndexError, RuntimeError, TypeError, ValueError) as error:
         raise ValueError(f"{path.name} does not hold the weights of a ContextUnet: {error}") from error
-    # Channels next to each other in memory: a sixth faster on CPUs, equal to 4e-6.
+    # Channels next to each other in memory: faster on CPUs (benchmarks/RESULTS.md), equal to 4e-6.
     model = model.to(memory_format=torch.channels_last)
     return Checkpoint(model.eval(), schedule, facts)
 

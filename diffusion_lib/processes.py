@@ -29,6 +29,9 @@ class OneProcess:
         """Whether the flag is set in at least one process."""
         return flag
 
+    def check_equal(self, number: int, of: str) -> None:
+        """Raises ValueError, in all processes, if they do not all have the same number."""
+
     def close(self) -> None:
         """The end of working together."""
 
@@ -62,6 +65,11 @@ class LaunchedProcesses(OneProcess):
 
     def any(self, flag: bool) -> bool:
         return bool(self.gather(torch.tensor([flag], device=self.device)).any())
+
+    def check_equal(self, number: int, of: str) -> None:
+        numbers = self.gather(torch.tensor([number], device=self.device)).tolist()
+        if len(set(numbers)) > 1:
+            raise ValueError(f"{of} must be the same in all processes, got {numbers}")
 
     def close(self) -> None:
         # Without the wait, a thread that still holds the last message's tensors can bring the exit down.

@@ -128,7 +128,7 @@ def draw_losses(out: Path, step: TrainingStep, schedule: NoiseSchedule) -> None:
     figure.savefig(out / "losses.png")
 
 
-def begin(options: argparse.Namespace, data: ImageData) -> tuple[ContextUnet, NoiseSchedule]:
+def begin(options: argparse.Namespace, data: ImageData, is_new: bool) -> tuple[ContextUnet, NoiseSchedule]:
     """The network with its first weights and the noise schedule, as the options say."""
     if options.schedule == "cosine":
         schedule = NoiseSchedule.cosine(options.num_steps)
@@ -137,7 +137,7 @@ def begin(options: argparse.Namespace, data: ImageData) -> tuple[ContextUnet, No
     torch.manual_seed(options.seed)  # for the first weights; `train` has its own generator
     channels, height = data.images.shape[1:3]
     model = ContextUnet(channels, options.n_feat, data.labels.shape[1], height)
-    if options.start_from:
+    if options.start_from and is_new:  # a run that goes on has its weights in its state
         first = load_checkpoint(options.start_from).model
         first = widen(first) if 2 * first.n_feat == model.n_feat else first
         if first.config != model.config:
@@ -168,7 +168,7 @@ def run(options: argparse.Namespace) -> int:
     state, seconds_before = take_up(state_file, settings)
     for left_over in options.out.glob("*.tmp") if is_first else ():  # of a run killed while it saved
         left_over.unlink()
-    model, schedule = begin(options, data)
+    model, schedule = begin(options, data, is_new=state is None)
     steps = train(
         model.to(device), schedule, data, num_epochs=options.epochs, batch_size=options.batch_size,
         learning_rate=options.learning_rate, warmup_steps=options.warmup_steps,
@@ -179,6 +179,7 @@ def run(options: argparse.Namespace) -> int:
 
     num_steps = options.epochs * (len(data) // options.batch_size)
     done = int(state["step"]) if state else 0
+    processes.check_equal(done, f"the step saved in {options.out}, a folder that all must see,")
     say = print if is_first else lambda text: None
     if done:
         say(f"going on after step {done} of {num_steps}")
@@ -216,9 +217,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    options = parse(arguments)
     try:
-        return run(options)
+        return run(parse(arguments))
     except (ValueError, OSError, FloatingPointError) as error:
         print(f"error: {error}", file=sys.stderr)
     except KeyboardInterrupt:  # before the first step, or a second time

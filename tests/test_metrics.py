@@ -115,6 +115,10 @@ def test_the_command_measures_a_checkpoint(tmp_path, capsys):
     assert table["ddpm"]["frechet"] > 20 * table["other training images"]["frechet"], "it is not trained"
     facts = load_checkpoint(tmp_path / "new.safetensors").facts
     assert facts["quality"] == table and facts["step"] == 0
+    assert table["ddim-2"]["samples"] == 70 and not table["ddim-2"]["bfloat16"]
+    assert main([*arguments[:3], "--samplers", "ddim-3", "--write"]) == 0
+    kept = load_checkpoint(tmp_path / "new.safetensors").facts["quality"]
+    assert kept["ddpm"] == table["ddpm"] and kept["ddim-3"]["samples"] == 70
     names = sorted(path.name for path in (tmp_path / "sheets").iterdir())
     assert names == ["ddim-2-mixed.png", "ddim-2.png", "ddpm-mixed.png", "ddpm.png"]
 
@@ -127,6 +131,7 @@ def test_the_command_refuses_what_it_cannot_measure(tmp_path, capsys):
         (["new.safetensors", "--samples", "64"], "--samples must be more than 64, got 64"),
         (["new.safetensors", "--samplers", "euler-20"], "a sampler must be"),
         (["nothing.safetensors"], "there is no checkpoint"),
+        (["new.pth", "--write"], "--write needs a .safetensors file, got new.pth"),
     ):
         assert main([str(tmp_path / arguments[0]), *arguments[1:]]) == 1
         assert message in capsys.readouterr().err

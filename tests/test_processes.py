@@ -70,6 +70,12 @@ def test_two_halves_give_the_gradient_of_the_whole_batch(tmp_path):
         "gradients = first_gradients(processes)\n"
         "save_file({k: v.contiguous() for k, v in gradients.items()}, sys.argv[2] + str(processes.index))\n"
         "assert processes.any(processes.index == 1) and not processes.any(False)\n"
+        "processes.check_equal(5, 'five')\n"
+        "try:\n"
+        "    processes.check_equal(processes.index, 'the index')\n"
+        "    raise SystemExit('0 and 1 were taken for equal')\n"
+        "except ValueError as error:\n"
+        "    assert 'the index must be the same in all processes, got [0, 1]' == str(error)\n"
         "processes.close()\n"
     )
     process = launch(script, ROOT / "tests", tmp_path / "gradients")

@@ -225,6 +225,13 @@ def test_a_run_can_start_from_the_weights_of_another(whole, data, tmp_path, caps
     for (name, a), b in zip(load_checkpoint(first).model.named_parameters(), second.model.parameters()):
         assert torch.allclose(a, b, atol=1e-6), name
     assert second.facts["settings"]["start_from"] == str(first)
+    gone = tmp_path / "gone.safetensors"
+    gone.write_bytes(first.read_bytes())
+    slow[-1], again = str(gone), ["--out", str(tmp_path / "again")]
+    assert main([*common, *slow, *again]) == 0
+    gone.unlink()
+    assert main([*common, *slow, *again, "--resume"]) == 0, "its weights are in the state"
+    slow[-1] = str(first)
     capsys.readouterr()
     wider = ["--n-feat", "16", *slow, "--out", str(tmp_path / "wider")]
     assert main([*common, *wider]) == 0
