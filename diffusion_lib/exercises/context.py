@@ -42,8 +42,8 @@ weight_grows = ChoiceExercise(
     },
     answer="b",
     why={
-        "a": "There is a price. The push goes to where the class is plain, and the unusual sprites of a "
-        "class, which lie near another one, are left out.",
+        "a": "Up to a weight of 3 that is nearly so; then there is a price. The push goes to where the class "
+        "is plain, and the unusual sprites of a class, which lie near another one, are left out.",
         "c": "With an exact network weight 1 would be all one needs. A small network is not exact: it "
         "leaves out part of what the context should do, and a larger weight makes up for it.",
         "d": "A weight below 1 does that. Above 1 the difference that the context makes is amplified.",

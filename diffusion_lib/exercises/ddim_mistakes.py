@@ -22,7 +22,7 @@ TIMES_SAY = {
     "zero": "0 is missing: the last step must end at the clean image. n steps need n + 1 times.",
     "again": "The same time stands there twice: that step would change nothing. Is the stride rounded up?",
     "short": f"For some n the list stops above 0, with noise left in the picture. {STRIDE}",
-    "even": "The times are not evenly spaced: one is 1 or more away from T (n - i) / n.",
+    "even": "The times are not evenly spaced: one is more than 1 away from T (n - i) / n.",
 }
 TIMES = [
     Mistake(lambda T, n: [T * (n - i) / n for i in range(n + 1)], TIMES_SAY["whole"]),
@@ -62,7 +62,7 @@ def judge_times(times, total_steps: int, num_steps: int) -> set[str]:
         "zero": len(times) < num_steps + 1,
         "again": 0 in falls,
         "short": not times or times[-1] > 0,
-        "even": any(abs(a - b) >= 1 for a, b in zip(times, exact)),
+        "even": any(abs(a - b) > 1 for a, b in zip(times, exact)),
     }
     return {name for name, fails in wrong.items() if fails}
 

@@ -10,7 +10,7 @@ without_noise = ChoiceExercise(
     "ddpm_sampling.without_noise",
     {
         "a": "The same sprites, only cleaner: the noise was what made them speckled.",
-        "b": "Blurred sprites that look alike: each one near an average of many.",
+        "b": "Dull sprites, nearly the same one for each class: near an average of many.",
         "c": "Exact copies of training sprites: without noise nothing new can come out.",
         "d": "Pure noise: the loop does not work at all without it.",
     },

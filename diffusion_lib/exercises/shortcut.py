@@ -31,8 +31,8 @@ SAYS = {
     "extra": "For equal channel counts the input itself is the shortcut, without more parameters.",
     "forgotten": "The output is what self.block gives: the shortcut is not added.",
     "no root": "The sum is not divided by sqrt(2), so its variance grows with each such block.",
-    "half": "The sum is divided by 2. Two independent parts of variance 1 have a sum of variance 2, so "
-    "sqrt(2) brings it back to 1.",
+    "half": "The sum is divided by 2. Two independent parts of equal variance have a sum of twice that "
+    "variance, and its square root is what brings it back.",
     "product": "The shortcut is multiplied with the block's output. It should be added.",
     "detached": "No gradient reaches the shortcut's weights: something detaches them, so they never train.",
     "kernel": "The shortcut should be one 1 x 1 convolution, with or without a bias, from in_channels to "

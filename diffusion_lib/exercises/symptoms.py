@@ -78,7 +78,7 @@ five = _quiz(
      "d": "Then some samples would be clean and others full of specks. Here all are swollen alike."},
     ("Ask the network twice with the same input.", "Something in it changes from call to call."),
     "Training makes the best of it, but each step is disturbed in another way. What tells: the same input "
-    "twice gives two answers, and a loss that stops falling at large t, where the right one's goes on.",
+    "twice gives two answers, and at large t the loss stays at nearly twice the right one's.",
 )  # fmt: skip
 
 six = _quiz(
@@ -142,7 +142,7 @@ ten = _quiz(
     {"a": "That is Four, which no question moves. This network answers otherwise at another t.",
      "b": "Without training neither another t nor another context would move its answer by so much.",
      "c": "That would push all pixels up, to white. Here black and white are in balance."},
-    ("The network is the right one, so it is the sampler. Which digits can still be guessed?",
+    ("The network is the right one, so it is the sampler. What kind of image does its last step end at?",
      "T = 100 and n = 30: what is 100 // 30, and where do 34 such steps from 100 end?"),
     "From t = 1 a step of 3 goes to -2, and an index below 0 counts from the end of the schedule: the "
     "finished digit is noised again. What tells: the list of the times, which has 34 steps and ends below 0.",

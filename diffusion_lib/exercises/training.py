@@ -58,15 +58,16 @@ highest_loss = ChoiceExercise(
     {
         "a": "The network predicts ε, whose variance is 1 at every t. At large t the input x_t is nearly ε "
         "itself: to repeat the input is almost right.",
-        "c": "One end is easy. At the other one, ε is a faint disturbance of an image that the network does "
-        "not know: look at what x_t holds at t = 1.",
+        "c": "One end is easy. At the other one, ε is a faint disturbance of a point whose place is not "
+        "known: look at what x_t holds at t = 1. (Both ends are easy for those alone who know each clean "
+        "image by heart, like the formula for 2,000 sprites above.)",
         "d": "Equally often drawn is not equally hard: x_t tells much of ε at one t and little at another.",
     },
     difficulty=2,
     minutes=2,
     hints=(
         "How well could you name ε if you saw x_t at t = T, where √(1 − ᾱ_t) is nearly 1?",
-        "And at t = 1, where x_t is the image plus ε times 0.014?",
+        "And at t = 1, where x_t is the clean point plus ε times 0.014?",
     ),
     right="The less noise there is, the harder it is to see. A small error there does little harm: the "
     "noise that is taken off is just as faint. The next figure shows it.",

@@ -6,7 +6,7 @@ from .shortcut import mended_shortcut  # noqa: F401  one of this lesson's, in a 
 shape_of_d2 = ChoiceExercise(
     "unet.shape_of_d2",
     options={
-        "a": "(32, 256, 7, 7), as the comment in the widely copied code says",
+        "a": "(32, 256, 7, 7), with the channels of the widely copied comment",
         "b": "(32, 128, 7, 7)",
         "c": "(32, 64, 7, 7)",
         "d": "(32, 128, 14, 14)",
@@ -63,7 +63,7 @@ places_seen = NumberExercise(
         "One. The places beyond it belong to no whole window, so they are dropped.",
     ),
     solution="16: one window of 4 x 4 fits into 7 x 7. The other 33 places, two thirds, are dropped.",
-    right="One window of 4 x 4 fits, and 33 of the 49 places are dropped, two thirds of the picture.",
+    right="One window of 4 x 4 fits, and 33 of the 49 places, two thirds of the map, never reach the vector.",
     mistakes=(
         Mistake(
             49, "49 would be all of them. A second window would need the columns 4 to 7, and 7 is not there."
