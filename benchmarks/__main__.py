@@ -1,7 +1,8 @@
 """python -m benchmarks: measures everything and writes benchmarks/RESULTS.md.
 
 python -m benchmarks sampling growth measures these parts alone and keeps the others as they were. The part
-"recipes" trains for hours; it can be stopped, and goes on where it was.
+"recipes" trains for hours; it can be stopped and goes on where it was, and keeps the runs that are stored.
+The packages of requirements-test.txt are needed: python course.py setup.
 """
 
 import argparse
@@ -22,7 +23,7 @@ STORE = FOLDER / "results" / "parts.json"
 PARTS = {
     "sampling": ("What sampling costs beside the network", sampling.overhead),
     "samplers": ("DDPM and DDIM", sampling.ddim_against_ddpm),
-    "layouts": ("Memory layout", sampling.layouts),
+    "forwards": ("The forward itself", sampling.forwards),
     "training": ("Training", training.throughput),
     "growth": ("How the cost grows", growth.growth),
     "keypress": ("From a key to the picture", keypress.keypress),
@@ -50,8 +51,13 @@ def write(path: Path, text: str) -> None:
 
 def render(parts: dict) -> str:
     """RESULTS.md from the stored parts."""
-    lines = ["# Measured", "", "`python -m benchmarks` makes this page. Ratios are medians with their range; "
-             "both sides of a ratio are timed in turn, in one process."]  # fmt: skip
+    lines = [
+        "# Measured",
+        "",
+        "`python -m benchmarks` makes this page. Ratios are medians with their range; both sides of a ratio "
+        "of times are timed in turn, in one process. The last part, which trains for hours, keeps the runs "
+        "that are stored.",
+    ]
     for name, (title, _) in PARTS.items():
         if name in parts:
             part = parts[name]

@@ -18,7 +18,7 @@ from diffusion_lib.unet import ContextUnet
 
 from .peers import CPU, SAMPLING_STEPS, WARM_UP_STEPS, Clock, Recipe
 
-PROBE_SECONDS = 8  # to learn the speed of `train`, whose rate falls by the number of its steps
+PROBE_SECONDS = 20  # to learn the speed of `train`, whose rate falls by the number of its steps
 EPOCH = 24_000  # images; a small data set is repeated up to it, so that whole epochs fit the time
 
 # What `python -m diffusion_lib.train` does when it is told nothing: it is asked, so the two cannot differ.

@@ -1,7 +1,8 @@
-"""Quality for the same time: python -m benchmarks.recipes trains four recipes for five minutes each.
+"""Quality for the same time: python -m benchmarks.recipes trains five recipes for five minutes each.
 
-Each finished run is written at once; the same command, started again, goes on with the next one. With --name
-and --set it tries a variant of ours: --name d-48 --set n_feat=48 --set learning_rate=3e-3
+Each finished run is written at once and not made again: the same command goes on with the next one, and with
+--results NEW_FOLDER it makes all of them anew. With --name and --set it tries a variant of ours:
+--name d-48 --set n_feat=48 --set learning_rate=3e-3
 """
 
 import argparse
@@ -10,6 +11,7 @@ import json
 import os
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -17,6 +19,7 @@ from tqdm import tqdm
 
 from diffusion_lib.data import load_images
 from diffusion_lib.devices import is_mixed
+from diffusion_lib.plots import save_png, sheet
 
 from .judges import DATA, Judge, find_judge
 from .ours import OURS, Ours
@@ -42,7 +45,7 @@ RECIPES = {
     "c2": (Diffusers, FASTER),
     "d": (Ours, OURS),
 }
-SAME_RUN = ("recipe", "data", "seed", "minutes", "threads", "samples", "machine")
+SAME_RUN = ("recipe", "data", "seed", "minutes", "threads", "samples", "machine", "bfloat16")
 BATCH = 100  # samples drawn at a time
 
 
@@ -50,7 +53,7 @@ def all_recipes(folder: Path = RESULTS) -> list[str]:
     """Every run that is not stored yet (three seeds of sprites, one of digits), then all as Markdown."""
     for arguments in (["--data", "sprites"], ["--data", "digits", "--seeds", "0"]):
         if main([*arguments, "--results", str(folder)]):
-            raise KeyboardInterrupt  # it has said why
+            raise SystemExit(1)  # it has said why; the other parts are stored
     return report(load(folder / "recipes.json"))
 
 
@@ -78,8 +81,8 @@ def same_run(one: dict, other: dict) -> bool:
     return all(one[name] == other[name] for name in SAME_RUN)
 
 
-def do_run(recipe: Recipe, judge: Judge, minutes: float, samples: int, title: str) -> dict:
-    """Trains, draws and measures: what is stored of it."""
+def do_run(recipe: Recipe, judge: Judge, minutes: float, samples: int, title: str, picture: Path) -> dict:
+    """Trains, draws and measures: what is stored of it. The first samples go into the picture."""
     threads = torch.get_num_threads()
     bar_format = "{desc} {percentage:3.0f}% |{bar}| {n:.0f} of {total:.0f} s"
     with tqdm(total=60 * minutes, desc=title, bar_format=bar_format, dynamic_ncols=True, leave=False) as bar:
@@ -96,6 +99,7 @@ def do_run(recipe: Recipe, judge: Judge, minutes: float, samples: int, title: st
         bar = tqdm(parts, desc=f"{title}, samples", dynamic_ncols=True, leave=False)
         images = torch.cat([recipe.draw(*part) for part in bar])
     sampling_seconds = time.perf_counter() - start
+    save_png(picture, sheet(images[: 10 * num_classes].clamp(-1, 1), columns=num_classes))
     parameters, mflop = recipe.size()
     return judge.measure(images, labels) | {
         "images_seen": steps * recipe.batch_size,
@@ -114,10 +118,13 @@ def run_all(options: argparse.Namespace, chosen: dict, path: Path) -> None:
     data = {name: load_images(name) for name in options.data}
     judges, floors = {}, {}
     runs = [(s, d, r) for s in options.seeds for d in options.data for r in chosen]
+    if {"c", "c2"} & set(chosen) and find_spec("diffusers") is None:  # now, and not after an hour
+        raise ValueError("(c) and (c2) need diffusers: python -m pip install -r requirements-test.txt")
     facts = {"minutes": options.minutes, "threads": options.threads, "samples": options.samples}
+    facts |= {"machine": processor(), "bfloat16": is_mixed("auto", CPU)}
     for number, (seed, name, key) in enumerate(runs, start=1):
         kind, settings = chosen[key]
-        run = {"recipe": key, "data": name, "seed": seed} | facts | {"machine": processor()}
+        run = {"recipe": key, "data": name, "seed": seed} | facts
         title = f"{number}/{len(runs)} {name}, seed {seed}, ({key})"
         before = [other for other in load(path) if same_run(other, run)]
         if before and before[0]["settings"] == settings:
@@ -129,8 +136,9 @@ def run_all(options: argparse.Namespace, chosen: dict, path: Path) -> None:
             judges[name] = find_judge(name, data[name])
             floors[name] = judges[name].measure_floor()
         measured = do_run(
-            kind(data[name], seed, settings), judges[name], options.minutes, options.samples, title
-        )
+            kind(data[name], seed, settings), judges[name], options.minutes, options.samples, title,
+            path.parent / "sheets" / f"{name}-{key}-{seed}.png",
+        )  # fmt: skip
         run |= {"settings": settings} | measured | {"floor": floors[name]}
         run |= {"date": datetime.date.today().isoformat(), "torch": torch.__version__}
         store(path, run)

@@ -1,10 +1,13 @@
 """Two ways side by side: each repeat times both, in turn, so that what else the machine does hits both."""
 
+import os
 import platform
 import statistics
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tqdm import tqdm
@@ -41,6 +44,20 @@ def in_turn(runs: dict[str, Callable[[], object]], repeats: int, name: str) -> d
             runs[key]()
             seconds[key].append(time.perf_counter() - start)
     return seconds
+
+
+@contextmanager
+def nothing_compiled() -> Iterator[None]:
+    """A compiler that starts from nothing: what an earlier run has compiled would hide the cost."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        before = os.environ.get("TORCHINDUCTOR_CACHE_DIR")
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = folder
+        try:
+            yield
+        finally:
+            os.environ.pop("TORCHINDUCTOR_CACHE_DIR")
+            if before is not None:
+                os.environ["TORCHINDUCTOR_CACHE_DIR"] = before
 
 
 def processor() -> str:
