@@ -40,15 +40,15 @@ def split_real(data: ImageData) -> tuple[ImageData, ImageData, ImageData]:
 
 
 def draw(
-    checkpoint: Checkpoint, labels: Tensor, sampler: str, seed: int, mixed_precision: bool = False
+    checkpoint: Checkpoint, labels: Tensor, sampler: str, seed: int, mixed_precision=False, weight=1.0
 ) -> Tensor:
     """A sample for each label, with a progress bar. sampler is "ddpm", or "ddim-20" for 20 steps.
 
-    mixed_precision lets the convolutions compute in bfloat16, which is faster where the processor
-    knows it.
+    weight is that of guidance; 1 is plain conditioning. mixed_precision lets the
+    convolutions compute in bfloat16, which is faster where the processor knows it.
     """
     model, schedule = checkpoint.model, checkpoint.schedule
-    plain = guided(model, schedule, labels)
+    plain = guided(model, schedule, labels, weight)
 
     def network(x_t: Tensor, t) -> Tensor:
         with torch.autocast(x_t.device.type, torch.bfloat16, enabled=mixed_precision):
@@ -77,10 +77,12 @@ def measure(
     seed: int,
     sheets: Path | None,
     mixed_precision: bool = False,
+    weight: float = 1.0,
 ) -> dict:
     """{name: {accuracy, frechet, copies, seconds}} for real images and then for each sampler.
 
-    The copies are counted among all training images but, for other training images, themselves.
+    With another weight than 1 the sampler's name is followed by it: ddpm-weight-2. The copies are
+    counted among all training images but, for other training images, themselves.
     """
     if checkpoint.model.config | {"n_feat": 0} != {"in_channels": 3, "n_feat": 0, "n_cfeat": 5, "height": 16}:
         raise ValueError(f"the model must draw sprites, this one has {checkpoint.model.config}")
@@ -104,8 +106,9 @@ def measure(
     labels = torch.eye(checkpoint.model.n_cfeat)[torch.arange(samples) % checkpoint.model.n_cfeat]
     for name in samplers:
         start = time.monotonic()
-        images = draw(checkpoint, labels, name, seed, mixed_precision)
-        how = {"samples": samples, "seed": seed, "bfloat16": mixed_precision}
+        images = draw(checkpoint, labels, name, seed, mixed_precision, weight)
+        how = {"samples": samples, "seed": seed, "bfloat16": mixed_precision, "weight": weight}
+        name = name if weight == 1 else f"{name}-weight-{weight:g}"
         drawn = ImageData(images, labels, training.class_names)
         add(name, drawn, training, time.monotonic() - start, **how)
         if sheets is not None:
@@ -154,6 +157,7 @@ def main(arguments: list[str] | None = None) -> int:
     p.add_argument("--samples", type=int, default=1000, help="images for each sampler (default 1000)")
     p.add_argument("--samplers", default="ddpm,ddim-20,ddim-50", help="default: ddpm,ddim-20,ddim-50")
     p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--weight", type=float, default=1.0, help="of guidance (default 1: none)")
     p.add_argument("--bfloat16", action="store_true", help="sample in bfloat16: faster where it is known")
     p.add_argument(
         "--sheets", type=Path, help="a folder for a sheet of each sampler, and one mixed with real"
@@ -170,7 +174,9 @@ def main(arguments: list[str] | None = None) -> int:
             raise ValueError(f"--write needs a .safetensors file, got {path.name}")
         checkpoint = load_checkpoint(options.model)
         names = options.samplers.split(",")
-        table = measure(checkpoint, options.samples, names, options.seed, options.sheets, options.bfloat16)
+        table = measure(
+            checkpoint, options.samples, names, options.seed, options.sheets, options.bfloat16, options.weight
+        )
     except (ValueError, FileNotFoundError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -116,9 +116,10 @@ def test_the_command_measures_a_checkpoint(tmp_path, capsys):
     facts = load_checkpoint(tmp_path / "new.safetensors").facts
     assert facts["quality"] == table and facts["step"] == 0
     assert table["ddim-2"]["samples"] == 70 and not table["ddim-2"]["bfloat16"]
-    assert main([*arguments[:3], "--samplers", "ddim-3", "--write"]) == 0
+    assert main([*arguments[:3], "--samplers", "ddim-2", "--weight", "2", "--write"]) == 0
     kept = load_checkpoint(tmp_path / "new.safetensors").facts["quality"]
-    assert kept["ddpm"] == table["ddpm"] and kept["ddim-3"]["samples"] == 70
+    assert kept["ddim-2"] == table["ddim-2"] and kept["ddim-2-weight-2"]["weight"] == 2
+    assert kept["ddim-2-weight-2"]["frechet"] != kept["ddim-2"]["frechet"]
     names = sorted(path.name for path in (tmp_path / "sheets").iterdir())
     assert names == ["ddim-2-mixed.png", "ddim-2.png", "ddpm-mixed.png", "ddpm.png"]
 

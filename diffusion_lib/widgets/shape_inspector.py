@@ -12,7 +12,7 @@ from ..diagram import draw_unet
 from ..tracing import LayerTrace, trace_shapes
 from .base import Panel, Picture, labelled, png_bytes, row
 
-COLUMNS, ROWS, CELL = 8, 4, 60  # a page of feature maps, and the side of each in pixels
+COLUMNS, ROWS, CELL = 8, 4, 64  # a page of feature maps; 64 holds twice 28 and 32, the usual sizes
 PAGE = COLUMNS * ROWS
 COLD, WARM = np.array((0, 114, 178)), np.array((213, 94, 0))  # negative and positive
 EMPTY = 236  # the grey around the maps
