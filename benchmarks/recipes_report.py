@@ -13,13 +13,14 @@ TITLES = {
 }
 
 DIFFERENCES = (
-    "(a) and (b) train in float32, take the last weights, and let the guesses of the clean image be. (c) and "
-    "(c2) train in bfloat16 where the processor has it, take the last weights, and clip these guesses, as the "
-    "tutorial does. (d) trains as they do, takes the averaged weights, and clips. All draw in the same "
-    "precision.",
+    "(a) and (b) train in float32, take the last weights, and let the guesses of the clean image be. (c) "
+    "and (c2) train in bfloat16 where the processor has it, take the last weights, and clip these guesses, "
+    "as the tutorial does. (d) trains as they do, takes the averaged weights, and clips. All draw in the "
+    "same precision.",
     "",
-    "The floor of the digits is of fewer than 200 images, for which this distance reads high. In five minutes "
-    "(d) sees each of the 1,600 digits more than a hundred times: that it comes below the floor may be memory.",
+    "The floor of the digits is of fewer than 200 images, for which this distance reads high. In five "
+    "minutes (d) sees each of the 1,600 digits more than a hundred times: that it comes below the floor "
+    "may be memory.",
 )
 
 
