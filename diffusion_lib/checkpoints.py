@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors import SafetensorError
+from safetensors.torch import load, save_file
 from torch import Tensor
 
 from .schedule import NoiseSchedule
@@ -54,11 +54,13 @@ def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict]:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"there is no checkpoint {path}")
+    # In one go: safe_open opens the file twice, and a run may replace it in between. What is read is a copy,
+    # and the file stays free, so that Windows lets a later save replace it.
+    content = path.read_bytes()
     try:
-        with safe_open(path, framework="pt") as file:
-            # Copies: the file itself stays free, so that Windows lets a later save replace it.
-            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}
-            return tensors, json.loads((file.metadata() or {}).get("facts", "{}"))
+        tensors = load(content)
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        return tensors, json.loads(header.get("__metadata__", {}).get("facts", "{}"))
     except (SafetensorError, json.JSONDecodeError) as error:
         raise ValueError(f"{path.name} is not a whole safetensors file: {error}") from error
 

@@ -1,5 +1,9 @@
 """Saving and loading: exact, whole or not at all, without pickles, and the old labs' files."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -8,6 +12,7 @@ from diffusion_lib.checkpoints import load_checkpoint, load_tensors, save_checkp
 from diffusion_lib.schedule import NoiseSchedule
 from diffusion_lib.unet import ContextUnet
 
+ROOT = Path(__file__).parent.parent
 schedule = NoiseSchedule.cosine(37)
 
 
@@ -97,3 +102,24 @@ def test_code_in_a_pickle_does_not_run(tmp_path, capsys):
     with pytest.raises(ValueError, match="does not hold the weights of a ContextUnet"):
         load_checkpoint(tmp_path / "other.pth")
     assert "ran" not in capsys.readouterr().out
+
+
+WRITER = """
+import sys, torch
+from diffusion_lib.checkpoints import save_tensors
+for number in range(600):
+    facts = {"number": number, "more": "x" * (number % 50)}  # so that the tensors lie elsewhere each time
+    save_tensors(sys.argv[1], {"a": torch.full((1000,), number)}, facts)
+"""
+
+
+def test_what_is_replaced_while_it_is_read_is_read_whole(tmp_path):
+    """A run saves while somebody looks at its model: the facts and the tensors belong together."""
+    path, seen = tmp_path / "state.safetensors", set()
+    save_tensors(path, {"a": torch.zeros(1000)}, {"number": 0})
+    writer = subprocess.Popen([sys.executable, "-c", WRITER, str(path)], cwd=ROOT)
+    while writer.poll() is None:
+        tensors, facts = load_tensors(path)
+        assert (tensors["a"] == facts["number"]).all()
+        seen.add(facts["number"])
+    assert writer.returncode == 0 and len(seen) > 20

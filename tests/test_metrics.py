@@ -9,7 +9,7 @@ import torch
 from diffusion_lib.checkpoints import load_checkpoint, save_checkpoint
 from diffusion_lib.classifier import SpriteClassifier, fit_classifier
 from diffusion_lib.data import load_images
-from diffusion_lib.evaluate import main, split_real
+from diffusion_lib.evaluate import draw, main, split_real
 from diffusion_lib.metrics import (
     class_accuracy,
     count_copies,
@@ -119,7 +119,9 @@ def test_the_command_measures_a_checkpoint(tmp_path, capsys):
     assert main([*arguments[:3], "--samplers", "ddim-2", "--weight", "2", "--write"]) == 0
     kept = load_checkpoint(tmp_path / "new.safetensors").facts["quality"]
     assert kept["ddim-2"] == table["ddim-2"] and kept["ddim-2-weight-2"]["weight"] == 2
-    assert kept["ddim-2-weight-2"]["frechet"] != kept["ddim-2"]["frechet"]
+    small, labels = load_checkpoint("small"), torch.eye(5)
+    plain, weighted = (draw(small, labels, "ddim-4", seed=0, weight=weight) for weight in (1.0, 2.0))
+    assert (plain - weighted).abs().mean() > 0.01
     names = sorted(path.name for path in (tmp_path / "sheets").iterdir())
     assert names == ["ddim-2-mixed.png", "ddim-2.png", "ddpm-mixed.png", "ddpm.png"]
 

@@ -73,11 +73,12 @@ def start_and_signal(data, out, number, after_step):
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(command(data, out, "--resume"), cwd=ROOT, env=environment,
                                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)  # fmt: skip
-    state, deadline = out / "run.safetensors", time.monotonic() + 300  # a busy disk is slow to sync
+    state, deadline = out / "run.safetensors", time.monotonic() + 120
     while process.poll() is None and time.monotonic() < deadline:
         if state.exists() and int(load_tensors(state)[0]["step"]) >= after_step:
             break
         time.sleep(0.002)
+    assert process.poll() is None, f"it ended by itself, with {process.returncode}"
     process.send_signal(number)
     output = process.communicate(timeout=60)[0]
     return process.returncode, output
