@@ -52,8 +52,8 @@ BATCH = 100  # samples drawn at a time
 def all_recipes(folder: Path = RESULTS) -> list[str]:
     """Every run that is not stored yet (three seeds of sprites, one of digits), then all as Markdown."""
     for arguments in (["--data", "sprites"], ["--data", "digits", "--seeds", "0"]):
-        if main([*arguments, "--results", str(folder)]):
-            raise SystemExit(1)  # it has said why; the other parts are stored
+        if status := main([*arguments, "--results", str(folder)]):
+            raise SystemExit(status)  # it has said why; the other parts are stored
     return report(load(folder / "recipes.json"))
 
 

@@ -167,14 +167,12 @@ class PropertyExercise(Exercise):
 
         try:
             complaint = self.test(watched)
+            verdict = Verdict("wrong", complaint) if complaint else self._accept()
         except NotImplementedError:
             return Verdict("not attempted", NOT_ATTEMPTED)
         except Exception as error:
-            stopped = Verdict("crashed", where_it_stopped(error, answer))
-            return (_empty(answer, called[0]) if called else None) or stopped
-        if called and (empty := _empty(answer, called[0])):
-            return empty
-        return Verdict("wrong", complaint) if complaint else self._accept()
+            verdict = Verdict("crashed", where_it_stopped(error, answer))
+        return (called and _empty(answer, called[0])) or verdict
 
 
 class ChoiceExercise(Exercise):

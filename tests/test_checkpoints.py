@@ -117,9 +117,9 @@ def test_what_is_replaced_while_it_is_read_is_read_whole(tmp_path):
     """A run saves while somebody looks at its model: the facts and the tensors belong together."""
     path, seen = tmp_path / "state.safetensors", set()
     save_tensors(path, {"a": torch.zeros(1000)}, {"number": 0})
-    writer = subprocess.Popen([sys.executable, "-c", WRITER, str(path)], cwd=ROOT)
-    while writer.poll() is None:
-        tensors, facts = load_tensors(path)
-        assert (tensors["a"] == facts["number"]).all()
-        seen.add(facts["number"])
+    with subprocess.Popen([sys.executable, "-c", WRITER, str(path)], cwd=ROOT) as writer:
+        while writer.poll() is None:
+            tensors, facts = load_tensors(path)
+            assert (tensors["a"] == facts["number"]).all()
+            seen.add(facts["number"])
     assert writer.returncode == 0 and len(seen) > 20

@@ -22,7 +22,8 @@ TIMES_SAY = {
     "zero": "0 is missing: the last step must end at the clean image. n steps need n + 1 times.",
     "again": "The same time stands there twice: that step would change nothing. Is the stride rounded up?",
     "short": f"For some n the list stops above 0, with noise left in the picture. {STRIDE}",
-    "even": "The times are not evenly spaced: one is more than 1 away from T (n - i) / n.",
+    "cut": "A time that is whole, like 250, comes out one too low: 249.99999 lost its decimals. Use round().",
+    "even": "The times are not evenly spaced: one is 1 or more away from T (n - i) / n.",
 }
 TIMES = [
     Mistake(lambda T, n: [T * (n - i) / n for i in range(n + 1)], TIMES_SAY["whole"]),
@@ -37,6 +38,7 @@ TIMES = [
     Mistake(lambda T, n: [(t, t - T // n) for t in range(T, 0, -(T // n))], TIMES_SAY["pairs"]),
     Mistake(lambda T, n: [max(0, T - i * math.ceil(T / n)) for i in range(n + 1)], TIMES_SAY["again"]),
     Mistake(lambda T, n: [T - i * (T // n) for i in range(n + 1)], TIMES_SAY["short"]),
+    Mistake(lambda T, n: torch.linspace(T, 0, n + 1).long(), TIMES_SAY["cut"]),
     Mistake(lambda T, n: [*(T - i * (T // n) for i in range(n)), 0], TIMES_SAY["even"]),
 ]
 
@@ -48,7 +50,7 @@ def judge_times(times, total_steps: int, num_steps: int) -> set[str]:
         return {"pairs"}
     times = [float(t) for t in times]
     falls = [b - a for a, b in zip(times[:-1], times[1:])]
-    exact = [total_steps * (num_steps - i) / num_steps for i in range(num_steps + 1)]
+    late = [total_steps * (num_steps - i) / num_steps - t for i, t in enumerate(times)]
     low = not times or times[0] != total_steps
     wrong = {
         "whole": any(t % 1 for t in times),
@@ -62,7 +64,8 @@ def judge_times(times, total_steps: int, num_steps: int) -> set[str]:
         "zero": len(times) < num_steps + 1,
         "again": 0 in falls,
         "short": not times or times[-1] > 0,
-        "even": any(abs(a - b) > 1 for a, b in zip(times, exact)),
+        "cut": min(late, default=0) >= 0 and max(late, default=0) == 1,
+        "even": any(abs(gap) >= 1 for gap in late),
     }
     return {name for name, fails in wrong.items() if fails}
 
@@ -118,8 +121,7 @@ SLERP = [
     Mistake(_line, "That is the straight line. Halfway it is nearer to 0 than both ends are."),
     Mistake(
         _scaled_line,
-        "That is the straight line, made as long as a afterwards. It runs at an uneven speed, and b's own "
-        "length is lost.",
+        "That is the straight line, made as long as a afterwards: uneven in speed, and b's length is lost.",
     ),
     Mistake(
         _arc(lambda a, b, cosine: torch.arccos((a * b).flatten(1).sum(1))),
@@ -147,8 +149,7 @@ SLERP = [
     ),
     Mistake(
         _flat_angle,
-        "The angles, (batch,), meet the last dimension of the images. Give them as many dimensions as a has: "
-        "(batch, 1, 1, 1).",
+        "The angles, (batch,), meet a's last dimension: give them as many as a has, (batch, 1, 1, 1).",
     ),
     Mistake(_turned, "It runs from b to a: fraction = 0 must give a."),
     Mistake(

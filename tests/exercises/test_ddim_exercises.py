@@ -30,10 +30,6 @@ def from_numpy(total, n):
     return np.linspace(0, total, n + 1).round().astype(int)[::-1]
 
 
-def cut(total, n):  # 30 of 500: 249, since 250 comes out as 249.99999
-    return np.linspace(total, 0, n + 1).astype(int)
-
-
 def appended(total, n):
     times = []
     for i in range(n):
@@ -43,7 +39,7 @@ def appended(total, n):
 
 @pytest.mark.parametrize(
     "answer",
-    [rounded_down, rounded_up, from_torch, from_numpy, cut, appended, ddim_times],
+    [rounded_down, rounded_up, from_torch, from_numpy, appended, ddim_times],
     ids=lambda f: f.__name__,
 )
 def test_every_even_list_of_times_is_right(answer):
