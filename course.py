@@ -1,7 +1,7 @@
 """Sets the course up in its own .venv and starts it: python course.py lab, or python course.py test.
 
-Needs Python 3.11 or newer and nothing else. This file is the standard library alone, and is written so
-that an older Python can still read it and say what it lacks.
+Needs Python 3.11 to 3.14 and nothing else. This file is the standard library alone, and is written so
+that Python 3.6 and newer can read it and say what they lack.
 """
 
 import argparse
@@ -18,7 +18,7 @@ PYTHON = os.path.join(
     VENV, "Scripts" if os.name == "nt" else "bin", "python.exe" if os.name == "nt" else "python"
 )
 STAMP = os.path.join(VENV, "course-stamp.txt")
-OLDEST = (3, 11)
+OLDEST, NEWEST = (3, 11), (3, 14)  # for which there are packages of all that requirements.txt pins
 ROOM = 3 * 10**9  # bytes that the packages take with room to unpack them
 START = "notebooks/00_start_here.ipynb"
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
@@ -46,14 +46,15 @@ class Problem(Exception):
 def call(arguments, problem=None):
     """Runs a command with this folder as its place. Problem(problem) if it fails."""
     process = subprocess.Popen(arguments, cwd=ROOT)
+    interrupted = False
     while True:
         try:
             status = process.wait()
             break
         except KeyboardInterrupt:  # the command has heard it too: let it end in its own way
-            continue
+            interrupted = True
     if status and problem:
-        raise Problem(problem)
+        raise KeyboardInterrupt if interrupted else Problem(problem)
     return status
 
 
@@ -77,13 +78,34 @@ def is_ready(with_tests):
         return stamp(with_tests) in file.read().split()
 
 
+def venv_is_usable():
+    """Whether .venv has a Python of a version that fits, and pip, which an editor or uv leaves out."""
+    if not os.path.exists(PYTHON):
+        return False
+    fits = f"import sys; sys.exit(not {OLDEST} <= sys.version_info[:2] <= {NEWEST})"
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    return subprocess.call([PYTHON, "-c", fits], **quiet) == 0 and (
+        subprocess.call([PYTHON, "-m", "pip", "--version"], **quiet) == 0
+        or subprocess.call([PYTHON, "-m", "ensurepip"], **quiet) == 0
+    )
+
+
 def make_venv():
-    if (
-        os.path.exists(PYTHON)
-        and subprocess.call([PYTHON, "-m", "pip", "--version"], stdout=subprocess.DEVNULL) == 0
-    ):
+    if venv_is_usable():
         return
+    if os.path.realpath(sys.prefix) == os.path.realpath(VENV):
+        raise Problem(
+            "The Python in " + VENV + " lacks pip or is of another version than the course needs, and it\n"
+            "runs this very command. Leave it (deactivate), delete .venv and run the command again."
+        )
     print("Making .venv ...", flush=True)
+    try:
+        import lzma  # noqa: F401  the sprites are packed with it
+    except ImportError:
+        raise Problem(
+            "This Python was built without lzma. Install liblzma-dev (or xz) and build it again, or take\n"
+            "Python from python.org."
+        ) from None
     try:
         import ensurepip  # noqa: F401  Debian and Ubuntu ship Python without it
         import venv  # noqa: F401
@@ -114,8 +136,9 @@ def fetch(verb, names, cpu, where):
     command = [PYTHON, "-m", "pip", verb, "--quiet", "--disable-pip-version-check"]
     problem = (
         "pip could not get the packages (see its message above). The usual reasons: no connection to the\n"
-        "internet, a proxy that pip does not know (set HTTPS_PROXY), or a full disk. Nothing is lost:\n"
-        "run this command again once that is fixed."
+        "internet, a proxy that pip does not know (set HTTPS_PROXY), a full disk, or a processor for which\n"
+        "there is no PyTorch (Macs with Intel's, Windows on ARM). Nothing is lost: run this command again\n"
+        "once that is fixed."
     )
     if cpu and "--no-index" not in where:  # first, and from there alone: it then satisfies the pin below
         call(command + where + ["--index-url", CPU_INDEX, torch_requirement()], problem)
@@ -139,7 +162,7 @@ def set_up(with_tests, cpu=False, folder=None):
     if is_ready(with_tests):
         return
     free = shutil.disk_usage(ROOT).free
-    if free < ROOM:
+    if free < ROOM and not os.path.exists(STAMP):  # later runs add little
         raise Problem(
             f"The disk has {free / 1e9:.1f} GB free, the packages need {ROOM / 1e9:.0f} GB. "
             "Make room and run this command again."
@@ -151,10 +174,11 @@ def set_up(with_tests, cpu=False, folder=None):
     fetch("install", requirements(with_tests), cpu, ["--no-index", "--find-links", folder] if folder else [])
     # So that notebooks in any folder, and kernels started from anywhere, find diffusion_lib.
     site = subprocess.check_output(
-        [PYTHON, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], text=True
-    )
-    with open(os.path.join(site.strip(), "diffusion-course.pth"), "w") as file:
-        file.write(ROOT + "\n")
+        [PYTHON, "-X", "utf8", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
+        encoding="utf-8",
+    ).strip()
+    with open(os.path.join(site, "diffusion-course.pth"), "w") as file:
+        file.write(os.path.relpath(ROOT, site) + "\n")  # no name of a folder, which may be in any script
     done = [stamp(False)] + ([stamp(True)] if with_tests else [])
     with open(STAMP + ".tmp", "w") as file:
         file.write("\n".join(done) + "\n")
@@ -168,9 +192,9 @@ def lab(more):
 
 
 def main():
-    if sys.version_info < OLDEST:
-        have, need = ("{}.{}".format(*version[:2]) for version in (sys.version_info, OLDEST))
-        print("The course needs Python " + need + " or newer, this one is " + have + ".", file=sys.stderr)
+    if not OLDEST <= sys.version_info[:2] <= NEWEST:
+        have, old, new = ("{}.{}".format(*version[:2]) for version in (sys.version_info, OLDEST, NEWEST))
+        print(f"The course needs Python {old} to {new}, this one is {have}.", file=sys.stderr)
         return 1
     parser = argparse.ArgumentParser(
         prog="python course.py", description="The diffusion course.", epilog=DESCRIPTION, allow_abbrev=False,

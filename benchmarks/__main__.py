@@ -8,12 +8,13 @@ The packages of requirements-test.txt are needed: python course.py setup.
 import argparse
 import datetime
 import json
-import os
 import platform
 from pathlib import Path
 
 import torch
 from tqdm import tqdm
+
+from diffusion_lib.files import written_whole
 
 from . import growth, keypress, recipes, sampling, training, whole_course
 from .timing import processor
@@ -42,11 +43,9 @@ def machine() -> str:
 
 
 def write(path: Path, text: str) -> None:
-    """To a temporary name, then renamed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    """Whole or not at all."""
+    with written_whole(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def render(parts: dict) -> str:
@@ -79,10 +78,10 @@ def main(arguments: list[str] | None = None) -> None:
         bar.set_postfix_str(name)
         title, measure = PARTS[name]
         lines = measure()
-        tqdm.write("\n".join(["", title, "", *lines]))
         parts[name] = {"date": str(datetime.date.today()), "machine": machine(), "lines": lines}
         write(STORE, json.dumps(parts, indent=1, ensure_ascii=False) + "\n")
         write(FOLDER / "RESULTS.md", render(parts))
+        tqdm.write("\n".join(["", title, "", *lines]))  # last: a terminal may not know all these signs
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """What a network costs as images, width, batch and sampling steps grow: so that one can foresee one's own."""
 
 import math
-import os
 import statistics
 import time
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
 from diffusion_lib.guidance import guided
+from diffusion_lib.plots import save_figure
 from diffusion_lib.samplers import last, sample_ddim
 from diffusion_lib.schedule import NoiseSchedule
 from diffusion_lib.training import noise_prediction_loss
@@ -133,9 +133,7 @@ def draw(panels: dict) -> None:
         f"One thing grows, from left to right; else {SIZE} × {SIZE}, width {WIDTH}, batch {BATCH}"
     )
     axes[0].set_ylabel("time (seconds)")
-    temporary = FIGURE.with_suffix(".tmp")
-    figure.savefig(temporary, format="png", dpi=110)
-    os.replace(temporary, FIGURE)
+    save_figure(FIGURE, figure, dpi=110)
 
 
 def table() -> tuple[list[dict[str, float]], list[str]]:

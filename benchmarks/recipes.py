@@ -8,7 +8,6 @@ Each finished run is written at once and not made again: the same command goes o
 import argparse
 import datetime
 import json
-import os
 import sys
 import time
 from importlib.util import find_spec
@@ -19,6 +18,7 @@ from tqdm import tqdm
 
 from diffusion_lib.data import load_images
 from diffusion_lib.devices import is_mixed
+from diffusion_lib.files import written_whole
 from diffusion_lib.plots import save_png, sheet
 
 from .judges import DATA, Judge, find_judge
@@ -70,10 +70,8 @@ def load(path: Path) -> list[dict]:
 def store(path: Path, record: dict) -> None:
     """Adds a run to the file, or puts it in the place of the same run with older settings."""
     records = [other for other in load(path) if not same_run(other, record)] + [record]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    temporary.write_text(json.dumps(records, indent=1) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    with written_whole(path) as temporary:
+        temporary.write_text(json.dumps(records, indent=1) + "\n", encoding="utf-8")
 
 
 def same_run(one: dict, other: dict) -> bool:

@@ -49,7 +49,8 @@ class Kind:
 
 def read_palettes(path: Path) -> dict[str, np.ndarray]:
     """Ramp name -> (4, 3) uint8: outline, dark, mid, light."""
-    lines = (line.split() for line in path.read_text().splitlines() if line and line[0] != ";")
+    text = path.read_text(encoding="utf-8")
+    lines = (line.split() for line in text.splitlines() if line and line[0] != ";")
     return {name: np.array([tuple(bytes.fromhex(c)) for c in tones], np.uint8) for name, *tones in lines}
 
 
@@ -62,7 +63,7 @@ def read_artwork(path: Path) -> list[Kind]:
             layer, part = draw_part(kinds[-1], rows, options)
             kinds[-1].layers.setdefault(layer, []).append(part)
 
-    for number, line in enumerate(path.read_text().splitlines() + ["kind end"], 1):
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines() + ["kind end"], 1):
         words = line.split()
         try:
             if not words or line.startswith(";"):

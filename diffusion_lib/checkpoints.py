@@ -1,15 +1,15 @@
 """Models on disk: safetensors with their configuration inside, written whole or not at all."""
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load, save_file
+from safetensors.torch import load, save
 from torch import Tensor
 
+from .files import written_whole
 from .schedule import NoiseSchedule
 from .unet import ContextUnet
 
@@ -27,26 +27,19 @@ class Checkpoint:
 
 
 def save_tensors(path: str | Path, tensors: dict[str, Tensor], facts: dict) -> None:
-    """Writes tensors and facts (anything JSON can hold) to a temporary name, then renames it.
+    """Writes tensors and facts (anything JSON can hold), whole or not at all.
 
-    Whenever the program dies, `path` holds either the old file or the new one, whole.
-    Raises ValueError for a fact that JSON cannot hold.
+    Raises ValueError for a fact that JSON cannot hold, OSError if the disk is full.
     """
-    path = Path(path)
     try:
         text = json.dumps(facts, sort_keys=True, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise ValueError(f"a fact cannot be stored as JSON: {error}") from error
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     copies = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
-    try:
-        save_file(copies, temporary, metadata={"facts": text})
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())  # on the disk before the name points to it
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    # Not its save_file: that makes files which only their owner can read, and leaves others when killed.
+    content = save(copies, metadata={"facts": text})
+    with written_whole(path) as temporary:
+        temporary.write_bytes(content)
 
 
 def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict]:

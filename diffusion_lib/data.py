@@ -15,7 +15,6 @@ from torch import Tensor
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 HELD_OUT_EVERY = 10  # where a data set brings no split of its own, each tenth image is held out
-MNIST_FILES = {"train": "train", "test": "t10k", "held_out": "t10k"}
 
 
 @dataclass(frozen=True, eq=False)

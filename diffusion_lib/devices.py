@@ -9,7 +9,7 @@ def choose_device(name: str) -> torch.device:
     if name == "auto":
         name = next(kind for kind, is_there in there.items() if is_there)
     if not there.get(name, False):
-        usable = ", ".join(kind for kind, is_there in there.items() if is_there)
+        usable = ", ".join(kind for kind, is_there in sorted(there.items()) if is_there)
         raise ValueError(f"device must be auto or one of {usable} on this machine, got {name}")
     return torch.device(name)
 

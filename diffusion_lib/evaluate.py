@@ -39,6 +39,16 @@ def split_real(data: ImageData) -> tuple[ImageData, ImageData, ImageData]:
     return data.subset(order[:REAL]), data.subset(others), data.subset(all_but_others)
 
 
+def steps_of(sampler: str, total_steps: int) -> int:
+    """The network evaluations of "ddpm", all steps, or of "ddim-20", here 20. ValueError for other names."""
+    if sampler == "ddpm":
+        return total_steps
+    kind, _, count = sampler.partition("-")
+    if kind != "ddim" or not count.isdecimal() or not 1 <= int(count) <= total_steps:
+        raise ValueError(f'a sampler must be "ddpm" or "ddim-" and 1 .. {total_steps} steps, got {sampler!r}')
+    return int(count)
+
+
 def draw(
     checkpoint: Checkpoint, labels: Tensor, sampler: str, seed: int, mixed_precision=False, weight=1.0
 ) -> Tensor:
@@ -58,15 +68,11 @@ def draw(
     generator = torch.Generator().manual_seed(seed)
     size = (len(labels), model.in_channels, model.height, model.height)
     x_T = torch.randn(size, generator=generator)
-    kind, _, count = sampler.partition("-")
-    if kind == "ddpm":
-        num_steps = schedule.num_steps
+    num_steps = steps_of(sampler, schedule.num_steps)
+    if sampler == "ddpm":
         steps = sample_ddpm(predict_noise, schedule, x_T, generator=generator)
-    elif kind == "ddim" and count.isdigit():
-        num_steps = int(count)
-        steps = sample_ddim(predict_noise, schedule, x_T, num_steps=num_steps, generator=generator)
     else:
-        raise ValueError(f'a sampler must be "ddpm" or "ddim-" and a number of steps, got {sampler!r}')
+        steps = sample_ddim(predict_noise, schedule, x_T, num_steps=num_steps, generator=generator)
     return last(tqdm(steps, total=num_steps + 1, desc=sampler, dynamic_ncols=True))
 
 
@@ -86,6 +92,8 @@ def measure(
     """
     if checkpoint.model.config | {"n_feat": 0} != {"in_channels": 3, "n_feat": 0, "n_cfeat": 5, "height": 16}:
         raise ValueError(f"the model must draw sprites, this one has {checkpoint.model.config}")
+    for name in samplers:  # all of them now, and not after the minutes of the first
+        steps_of(name, checkpoint.schedule.num_steps)
     training, held_out = load_images("sprites"), load_images("sprites", "held_out")
     real, others, all_but_others = split_real(training)
     unseen, _, _ = split_real(held_out)
@@ -169,23 +177,23 @@ def main(arguments: list[str] | None = None) -> int:
         if options.fit_classifier:
             make_classifier(options.fit_classifier)
             return 0
+        checkpoint = load_checkpoint(options.model)
         path = Path(options.model) if Path(options.model).suffix else CLASSIFIER.with_stem(options.model)
         if options.write and path.suffix != ".safetensors":  # before the minutes of sampling
             raise ValueError(f"--write needs a .safetensors file, got {path.name}")
-        checkpoint = load_checkpoint(options.model)
         names = options.samplers.split(",")
         table = measure(
             checkpoint, options.samples, names, options.seed, options.sheets, options.bfloat16, options.weight
         )
-    except (ValueError, FileNotFoundError) as error:
+        if options.write:
+            facts = {k: v for k, v in checkpoint.facts.items() if k != "config"}
+            facts["quality"] = facts.get("quality", {}) | table  # samplers measured before are kept
+            save_checkpoint(path, checkpoint.model, checkpoint.schedule, **facts)
+    except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     show(table)
     print(json.dumps(table))
-    if options.write:
-        facts = {k: v for k, v in checkpoint.facts.items() if k != "config"}
-        facts["quality"] = facts.get("quality", {}) | table  # samplers measured before are kept
-        save_checkpoint(path, checkpoint.model, checkpoint.schedule, **facts)
     return 0
 
 

@@ -18,7 +18,7 @@ class Outcome:
     def __init__(self, function: Callable, case: dict):
         self.error, self.value, self.where = None, None, ""
         before = copy.deepcopy({name: value for name, value in case.items() if isinstance(value, Tensor)})
-        torch.manual_seed(0)  # a mistake that draws from the global generator is then known again
+        torch.default_generator.manual_seed(0)  # mistakes that draw from it are then known again
         try:
             self.value = function(**case)
         except Exception as error:

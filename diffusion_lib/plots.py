@@ -1,7 +1,6 @@
 """Pictures: sheets of small images, and curves."""
 
 import io
-import os
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -12,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from .data import to_display
+from .files import written_whole
 from .schedule import NoiseSchedule, snr
 
 
@@ -34,12 +34,20 @@ def sheet(images: Tensor, columns: int = 10, scale: int = 4, gap: int = 1) -> np
 
 
 def save_png(path: str | Path, pixels: np.ndarray) -> None:
-    """Writes a picture (H, W, 3) uint8 to a temporary name and renames it."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.tmp")
-    Image.fromarray(pixels).save(temporary, format="PNG", optimize=True)
-    os.replace(temporary, path)
+    """Writes a picture (H, W, 3) uint8, whole or not at all."""
+    with written_whole(path) as temporary:
+        Image.fromarray(pixels).save(temporary, format="PNG", optimize=True)
+
+
+def save_figure(path: str | Path, figure: plt.Figure, dpi: float = 100) -> None:
+    """Writes a figure as a PNG, whole or not at all."""
+    with written_whole(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=dpi)
+
+
+def draw_without_windows() -> None:
+    """Chooses matplotlib's Agg, for commands: a backend with windows can fail where there is no screen."""
+    plt.switch_backend("agg")
 
 
 class Sheet:
@@ -120,7 +128,7 @@ def plot_curves(x, panels: dict[str, dict], xlabel: str, log: str = "") -> plt.F
     """Measured curves over x, a panel for each name.
 
     panels maps a panel's title to its curves, name -> one value for each x; a single number is a level to
-    compare with, drawn as a dashed line. log names the axes that are logarithmic: "x" or "xy".
+    compare with, drawn as a dashed line. log names the axes that are logarithmic: "x", "y" or "xy".
     """
     figure, axes = plt.subplots(1, len(panels), figsize=(9, 2.7), squeeze=False, layout="constrained")
     for panel, (title, curves) in zip(axes[0], panels.items()):

@@ -1,9 +1,12 @@
 """Which exercises are done: a small file of the learner's own, beside the notebooks and never committed."""
 
+import contextlib
 import json
 import os
 from datetime import date
 from pathlib import Path
+
+from .files import written_whole
 
 FILE = Path(__file__).resolve().parent.parent / ".progress.json"
 
@@ -35,10 +38,5 @@ def reset_progress() -> None:
 
 
 def _write(kept: dict[str, str]) -> None:
-    path = progress_file()
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
+    with contextlib.suppress(OSError), written_whole(progress_file()) as temporary:
         temporary.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-        os.replace(temporary, path)
-    except OSError:
-        temporary.unlink(missing_ok=True)

@@ -6,7 +6,6 @@
 import argparse
 import hashlib
 import io
-import os
 import random
 import zipfile
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from .artwork import EMPTY, LINE, SIZE, WHITE, Kind, Part, read_artwork, read_palettes
+from .files import written_whole
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 CLASS_NAMES = ("hero", "non-hero", "food", "spell & item", "side-facing")
@@ -124,13 +124,11 @@ def sha256(arrays: dict[str, np.ndarray]) -> str:
 
 def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
     """An .npz that NumPy reads, packed with LZMA (a third of deflate's size here), without a date."""
-    temporary = path.with_name(path.name + ".tmp")
-    with zipfile.ZipFile(temporary, "w", zipfile.ZIP_LZMA) as archive:
+    with written_whole(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_LZMA) as archive:
         for name, array in arrays.items():
             buffer = io.BytesIO()
             np.lib.format.write_array(buffer, array, allow_pickle=False)
             archive.writestr(zipfile.ZipInfo(f"{name}.npy"), buffer.getvalue(), zipfile.ZIP_LZMA)
-    os.replace(temporary, path)
 
 
 def main() -> None:

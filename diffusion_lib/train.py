@@ -24,7 +24,7 @@ from .devices import choose_device, is_mixed
 from .guidance import clipped, guided
 from .interrupt import StopOnSignal
 from .limits import check_weights
-from .plots import plot_losses, save_png, sheet
+from .plots import draw_without_windows, plot_losses, save_figure, save_png, sheet
 from .processes import find_processes
 from .samplers import last, sample_ddim
 from .schedule import NoiseSchedule
@@ -61,12 +61,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     p.add_argument("--batch-size", type=int, default=64, help="images a step")
     p.add_argument("--learning-rate", type=float, default=2e-3, help="highest learning rate of Adam")
     p.add_argument("--warmup-steps", type=int, default=50, help="steps up to that rate")
-    p.add_argument(
-        "--context-dropout", type=float, default=0.1, help="share of images trained without their class"
-    )
-    p.add_argument(
-        "--ema-decay", type=float, default=0.999, help="how much of the average stays at each step"
-    )
+    p.add_argument("--context-dropout", type=float, default=0.1, help="share of images without their class")
+    p.add_argument("--ema-decay", type=float, default=0.999, help="share of the average kept at each step")
     p.add_argument(
         "--weighting", choices=("none", "debiased"), default="none", help="of the loss by t, see train()"
     )
@@ -84,7 +80,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 def fingerprint(data: ImageData) -> str:
     """SHA-256 of the images and labels that a model is trained on."""
-    return hashlib.sha256(data.images.numpy().tobytes() + data.labels.numpy().tobytes()).hexdigest()
+    digest = hashlib.sha256(data.images.numpy())
+    digest.update(data.labels.numpy())
+    return digest.hexdigest()
 
 
 def take_up(path: Path, settings: dict) -> tuple[dict | None, float]:
@@ -124,8 +122,7 @@ def draw_losses(out: Path, step: TrainingStep, schedule: NoiseSchedule) -> None:
     """The loss of each epoch, and of the last one by t."""
     by_epoch = step.run.loss_history.sum(dim=2)
     figure = plot_losses(by_epoch[:, 0] / by_epoch[:, 1], step.run.loss_by_t(), schedule.num_steps)
-    out.mkdir(parents=True, exist_ok=True)
-    figure.savefig(out / "losses.png")
+    save_figure(out / "losses.png", figure)
 
 
 def begin(options: argparse.Namespace, data: ImageData, is_new: bool) -> tuple[ContextUnet, NoiseSchedule]:
@@ -153,6 +150,7 @@ def run(options: argparse.Namespace) -> int:
 
     Of several processes all train, and the first one alone writes and speaks.
     """
+    draw_without_windows()
     device = choose_device(options.device)
     processes = find_processes(cpu=device.type == "cpu")
     device, is_first = processes.device or device, processes.index == 0
@@ -162,11 +160,13 @@ def run(options: argparse.Namespace) -> int:
     state_file = options.out / "run.safetensors"
     if state_file.exists() and not options.resume:
         raise ValueError(f"{state_file} is there already: add --resume to go on, or choose another --out")
+    if not options.resume and (options.out / "model.safetensors").exists():  # its state was deleted
+        raise ValueError(f"{options.out / 'model.safetensors'} is there already: choose another --out")
     if options.save_every < 1 or options.sheets < 0:
         raise ValueError(f"--save-every must be at least 1 and --sheets at least 0, got {options.save_every} "
                          f"and {options.sheets}")  # fmt: skip
     state, seconds_before = take_up(state_file, settings)
-    for left_over in options.out.glob("*.tmp") if is_first else ():  # of a run killed while it saved
+    for left_over in options.out.glob("*.[0-9]*.tmp") if is_first else ():  # of a run killed while it saved
         left_over.unlink()
     model, schedule = begin(options, data, is_new=state is None)
     steps = train(
@@ -177,7 +177,7 @@ def run(options: argparse.Namespace) -> int:
         processes=processes,
     )  # fmt: skip
 
-    num_steps = options.epochs * (len(data) // options.batch_size)
+    num_steps = options.epochs * (len(data) // max(options.batch_size, 1))  # `train` refuses 0 and less
     done = int(state["step"]) if state else 0
     processes.check_equal(done, f"the step saved in {options.out}, a folder that all must see,")
     say = print if is_first else lambda text: None
@@ -195,14 +195,14 @@ def run(options: argparse.Namespace) -> int:
             progress.update(options.batch_size)
             # Asked once: a Ctrl-C from here on is seen at the next step. All processes stop at the same one.
             stopping = processes.any(stop.asked)
-            if step.step in sheet_at and is_first:
-                draw_sheet(options.out, step, schedule)
-            if (step.step == num_steps or stopping) and is_first:
-                draw_losses(options.out, step, schedule)
             if step.step % options.save_every == 0 or step.step == num_steps or stopping:
                 check_weights(step.run.model, step.step)
                 if is_first:
                     save(options.out, step, schedule, settings, seconds_before + time.monotonic() - start)
+            if step.step in sheet_at and is_first:  # after the saving: a picture that fails costs nothing
+                draw_sheet(options.out, step, schedule)
+            if (step.step == num_steps or stopping) and is_first:
+                draw_losses(options.out, step, schedule)
             if stopping:
                 break
     processes.close()

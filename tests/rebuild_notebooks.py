@@ -5,13 +5,14 @@ show is left out: widget views (their sentence stays), progress bars, warnings o
 which a cell fails is left as it was.
 """
 
-import os
 import re
 import sys
 from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
+
+from diffusion_lib.files import written_whole
 
 FOLDER = Path(__file__).parent.parent / "notebooks"
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -34,7 +35,7 @@ def clean(outputs: list) -> list:
 
 
 def rebuild(path: Path) -> None:
-    """Runs one notebook in its own folder and writes it to a temporary name, then renames it."""
+    """Runs one notebook in its own folder and writes it, whole or not at all."""
     notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(
         notebook,
@@ -49,9 +50,8 @@ def rebuild(path: Path) -> None:
             cell.outputs = clean(cell.outputs)
     notebook.metadata.pop("widgets", None)
     notebook.metadata["language_info"] = {"name": "python"}
-    temporary = path.with_suffix(".tmp")
-    nbformat.write(notebook, temporary)
-    os.replace(temporary, path)
+    with written_whole(path) as temporary:
+        nbformat.write(notebook, temporary)
 
 
 if __name__ == "__main__":

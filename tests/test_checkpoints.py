@@ -1,5 +1,6 @@
 """Saving and loading: exact, whole or not at all, without pickles, and the old labs' files."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from diffusion_lib import checkpoints
+from diffusion_lib import files
 from diffusion_lib.checkpoints import load_checkpoint, load_tensors, save_checkpoint, save_tensors
 from diffusion_lib.schedule import NoiseSchedule
 from diffusion_lib.unet import ContextUnet
@@ -39,17 +40,48 @@ def test_a_failed_save_leaves_the_old_file(model, tmp_path, monkeypatch):
     path = tmp_path / "model.safetensors"
     save_checkpoint(path, model, schedule, version=1)
 
-    def half(tensors, file, metadata):
-        file.write_bytes(b"half a file")
+    def half(temporary, content):
+        with open(temporary, "wb") as file:
+            file.write(content[: len(content) // 2])
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(checkpoints, "save_file", half)
+    monkeypatch.setattr(Path, "write_bytes", half)
     with pytest.raises(OSError, match="No space left"):
         save_checkpoint(path, model, schedule, version=2)
     assert load_checkpoint(path).facts["version"] == 1
     assert [p.name for p in tmp_path.iterdir()] == ["model.safetensors"]
     with pytest.raises(ValueError, match="a fact cannot be stored as JSON"):
         save_checkpoint(path, model, schedule, bad={1, 2})
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows keeps no such bits")
+def test_a_checkpoint_can_be_read_by_whom_the_folder_allows(model, tmp_path):
+    """A teacher's run is read by the whole room."""
+    save_checkpoint(tmp_path / "model.safetensors", model, schedule)
+    (tmp_path / "other").touch()
+    modes = {path.stat().st_mode for path in tmp_path.iterdir()}
+    assert len(modes) == 1
+
+
+def test_windows_is_given_time_to_let_go_of_the_old_file(tmp_path, monkeypatch):
+    """It refuses to replace what someone is reading."""
+    refusals, replace = [False, True, True], os.replace
+
+    def refuse(source, target):
+        if refusals.pop():
+            raise PermissionError("[WinError 5] Access is denied")
+        return replace(source, target)
+
+    with files.written_whole(tmp_path / "new") as temporary:
+        temporary.write_text("whole")
+        monkeypatch.setattr(files.os, "replace", refuse)
+        monkeypatch.setattr(files, "ON_WINDOWS", True)
+    assert (tmp_path / "new").read_text() == "whole" and not refusals
+    refusals += [True]
+    monkeypatch.setattr(files, "ON_WINDOWS", False)
+    with pytest.raises(PermissionError), files.written_whole(tmp_path / "new") as temporary:
+        temporary.write_text("newer")
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["whole"]
 
 
 def test_damaged_and_foreign_files_are_refused(model, tmp_path):

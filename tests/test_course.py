@@ -39,10 +39,63 @@ def test_help_names_the_commands(course, monkeypatch, capsys):
     assert end.value.code == 2
 
 
-def test_an_old_python_is_told_so(course, monkeypatch, capsys):
-    monkeypatch.setattr(course, "OLDEST", (99, 0))
+@pytest.mark.parametrize(("name", "version"), [("OLDEST", (99, 0)), ("NEWEST", (3, 9))])
+def test_a_python_that_does_not_fit_is_told_so(course, monkeypatch, capsys, name, version):
+    monkeypatch.setattr(course, name, version)
     assert start(course, monkeypatch, "lab") == 1
-    assert "The course needs Python 99.0 or newer" in capsys.readouterr().err
+    expected = "99.0 to 3.14" if name == "OLDEST" else "3.11 to 3.9"
+    assert f"The course needs Python {expected}, this one is" in capsys.readouterr().err
+
+
+def test_the_venv_that_is_at_work_is_not_deleted(course, monkeypatch, capsys):
+    made = []
+    monkeypatch.setattr(course.subprocess, "call", lambda command, **options: 1)
+    monkeypatch.setattr(course, "call", lambda command, problem=None: made.append(command))
+    Path(course.VENV).mkdir()
+    Path(course.PYTHON).touch()
+    monkeypatch.setattr(sys, "prefix", course.VENV)
+    assert start(course, monkeypatch, "lab") == 1
+    assert "delete .venv and run the command again" in capsys.readouterr().err
+    assert Path(course.PYTHON).exists() and not made
+
+
+def test_a_foreign_venv_is_made_anew(course, monkeypatch):
+    """As an editor makes them with an older Python."""
+    made = []
+    monkeypatch.setattr(course.subprocess, "call", lambda command, **options: 1)
+    monkeypatch.setattr(course, "call", lambda command, problem=None: made.append(command))
+    Path(course.VENV).mkdir()
+    Path(course.PYTHON).touch()
+    course.make_venv()
+    assert made == [[sys.executable, "-m", "venv", course.VENV]] and not Path(course.VENV).exists()
+
+
+def test_a_venv_without_pip_gets_it(course, monkeypatch):
+    calls = []
+    fails = "pip"
+    monkeypatch.setattr(course.subprocess, "call", lambda c, **options: calls.append(c) or fails in c)
+    monkeypatch.setattr(course, "call", lambda command, problem=None: 1 / 0)
+    Path(course.VENV).mkdir()
+    Path(course.PYTHON).touch()
+    course.make_venv()
+    assert calls[-1] == [course.PYTHON, "-m", "ensurepip"]
+
+
+def test_ctrl_c_in_the_install_is_no_lost_connection(course, monkeypatch, capsys):
+    class Pip:
+        def __init__(self, arguments, cwd):
+            self.asked = 0
+
+        def wait(self):
+            self.asked += 1
+            if self.asked == 1:
+                raise KeyboardInterrupt
+            return 1
+
+    monkeypatch.setattr(course, "make_venv", lambda: None)
+    monkeypatch.setattr(course.subprocess, "Popen", Pip)
+    assert start(course, monkeypatch, "setup") == 1
+    assert capsys.readouterr().err == "\nStopped.\n"
 
 
 def test_a_full_disk_is_told(course, monkeypatch, capsys):
@@ -106,6 +159,9 @@ def test_packages_from_a_folder_need_no_internet(course, monkeypatch, capsys, tm
     monkeypatch.setattr(course, "call", lambda arguments, problem=None: calls.append(arguments) or 0)
     monkeypatch.setattr(course.subprocess, "check_output", lambda *a, **k: course.VENV)
     Path(course.VENV).mkdir()
+    monkeypatch.setattr(course, "ROOT", str(tmp_path))
+    (tmp_path / "requirements.txt").write_text("torch==1\n")
+    (tmp_path / "requirements-test.txt").touch()
     folder = tmp_path / "wheels of the room"
     assert start(course, monkeypatch, "wheels", str(folder), "--cpu") == 0
     torch_alone, rest = calls
@@ -116,6 +172,7 @@ def test_packages_from_a_folder_need_no_internet(course, monkeypatch, capsys, tm
     assert start(course, monkeypatch, "setup", "--from", str(folder), "--cpu") == 0
     (install,) = calls
     assert install[-3:] == ["--no-index", "--find-links", str(folder)] and "--index-url" not in install
+    assert Path(course.VENV, "diffusion-course.pth").read_text() == "..\n"  # whatever the folders are called
     assert start(course, monkeypatch, "lab", "--from", str(tmp_path / "nowhere")) == 1
     assert "--from must name a folder of packages" in capsys.readouterr().err
 

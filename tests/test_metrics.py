@@ -133,6 +133,8 @@ def test_the_command_refuses_what_it_cannot_measure(tmp_path, capsys):
         (["grey.safetensors"], "the model must draw sprites"),
         (["new.safetensors", "--samples", "64"], "--samples must be more than 64, got 64"),
         (["new.safetensors", "--samplers", "euler-20"], "a sampler must be"),
+        (["new.safetensors", "--samplers", "ddpm,ddim-0"], "1 .. 4 steps, got 'ddim-0'"),
+        (["runs/mine", "--write"], "there is no checkpoint"),
         (["nothing.safetensors"], "there is no checkpoint"),
         (["new.pth", "--write"], "--write needs a .safetensors file, got new.pth"),
     ):

@@ -138,6 +138,33 @@ def test_another_run_is_not_overwritten(data, whole, more, message, capsys):
     assert (whole[0] / "run.safetensors").read_bytes() == before
 
 
+def test_a_model_whose_state_was_deleted_is_not_overwritten(data, whole, tmp_path, capsys):
+    (tmp_path / "model.safetensors").write_bytes((whole[0] / "model.safetensors").read_bytes())
+    assert main(command(data, tmp_path)[3:]) == 1
+    assert "model.safetensors is there already: choose another --out" in capsys.readouterr().err
+
+
+def test_a_picture_that_fails_costs_no_training(data, tmp_path, capsys, monkeypatch):
+    """The sheet and the losses are drawn at the last step, when all is saved."""
+
+    def held_open(*arguments):
+        raise PermissionError("losses.png is open in a viewer")
+
+    for name in ("draw_sheet", "draw_losses"):
+        monkeypatch.setattr(train, name, held_open)
+        out = tmp_path / name
+        assert main(command(data, out, "--save-every", "1000")[3:]) == 1
+        assert "open in a viewer" in capsys.readouterr().err
+        assert load_checkpoint(out / "model.safetensors").facts["step"] == NUM_STEPS
+
+
+def test_files_of_others_are_left_alone(data, tmp_path):
+    (tmp_path / "notes.tmp").touch()
+    (tmp_path / "run.safetensors.12.tmp").touch()
+    assert main(command(data, tmp_path, "--epochs", "1")[3:]) == 0
+    assert [path.name for path in tmp_path.glob("*.tmp")] == ["notes.tmp"]
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [
@@ -145,6 +172,7 @@ def test_another_run_is_not_overwritten(data, whole, more, message, capsys):
         (["--device", "tpu"], "error: device must be auto or one of cpu"),
         (["--n-feat", "12"], "error: n_feat must be divisible by 8, got 12"),
         (["--batch-size", "500"], "error: batch_size must lie in 1 .. 180"),
+        (["--batch-size", "0"], "error: batch_size must lie in 1 .. 180"),
         (["--beta-end", "2"], "error: each beta must lie between 0 and 1"),
         (["--learning-rate", "1e30"], "error: the"),
         (["--save-every", "0"], "error: --save-every must be at least 1"),

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +15,9 @@ from .. import training
 from ..checkpoints import Checkpoint, load_tensors, save_tensors
 from ..data import DATA, ImageData, load_images
 from ..devices import knows_bfloat16
+from ..files import written_whole
 from ..guidance import clipped, guided
-from ..plots import plot_losses_beside, save_png, sheet
+from ..plots import draw_without_windows, plot_losses_beside, save_figure, save_png, sheet
 from ..samplers import last, sample_ddpm
 from ..schedule import NoiseSchedule
 from ..training import train
@@ -88,7 +88,7 @@ def make_model(name: str, data: ImageData, steps: int, folder: Path) -> Checkpoi
     with patch.object(training, "noise_prediction_loss", loss):
         seen = [(step.loss, step.run) for step in bar]
     losses, run = [loss for loss, _ in seen], seen[-1][1]
-    total, count = run.loss_history[-(epochs + 3) // 4 :].sum(dim=0)  # the last quarter of the training
+    total, count = run.loss_history[-((epochs + 3) // 4) :].sum(dim=0)  # the last quarter of the training
     parts = torch.tensor(losses).tensor_split(20)
     facts = {
         "loss_by_t": [round(value, 4) for value in (total / count).tolist()],
@@ -124,9 +124,7 @@ def samples(name: str, checkpoint: Checkpoint, context: Tensor) -> Tensor:
 
 def save_curves(path: Path, curves: dict[str, dict]) -> None:
     """The losses of one network, beside the right one's, as a picture."""
-    temporary = path.with_suffix(".tmp")
-    plot_losses_beside(curves).savefig(temporary, format="png", dpi=80)
-    os.replace(temporary, path)
+    save_figure(path, plot_losses_beside(curves), dpi=80)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -142,6 +140,7 @@ def main(arguments: list[str] | None = None) -> int:
         p.error(f"--steps must be at least 100, got {options.steps}")
     if not set(options.only or ()) <= {*TRAINED, *SAMPLED}:
         p.error(f"--only knows {', '.join((*TRAINED, *SAMPLED))}, got {' '.join(options.only)}")
+    draw_without_windows()
     how = options.steps, options.models
     data, others = digits(), digits("held_out")
     context = torch.eye(CLASSES).repeat(COUNT // CLASSES, 1)
@@ -161,16 +160,14 @@ def main(arguments: list[str] | None = None) -> int:
         images = samples(name, checkpoint, context)
         table[name] = measure(images, context, data)
         table[name] |= probe(name, checkpoint.model, checkpoint.schedule, others)
-        options.out.mkdir(parents=True, exist_ok=True)
         save_png(options.out / f"{name}.png", sheet(images[shown], columns=8))
         if name in TRAINED:
             table[name] |= curves(checkpoint)
             beside = {} if name == "right" else {"this one": table[name]}
             save_curves(options.out / f"{name}-loss.png", {"right": right} | beside)
         print(name, json.dumps(table[name]))
-        temporary = path.with_suffix(".tmp")
         order = [key for key in ("real", *TRAINED, *SAMPLED) if key in table]
         lines = ",\n".join(f' "{key}": {json.dumps(table[key])}' for key in order)
-        temporary.write_text(f"{{\n{lines}\n}}\n", encoding="utf-8")
-        os.replace(temporary, path)
+        with written_whole(path) as temporary:
+            temporary.write_text(f"{{\n{lines}\n}}\n", encoding="utf-8")
     return 0

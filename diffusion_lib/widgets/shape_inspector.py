@@ -60,7 +60,7 @@ def inspect(model: nn.Module, inputs: tuple, height: int, n_feat: int, batch: in
     c = x.new_zeros(len(x), config["n_cfeat"]) if c is None else c
     if not own:
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
+            torch.default_generator.manual_seed(0)
             model = type(model)(**config).to(x)
         x = nn.functional.interpolate(x[:1], size=height, mode="nearest")
     two = (x[:1].expand(2, -1, -1, -1), t.flatten()[:1], c[:1].expand(2, -1))

@@ -3,8 +3,9 @@
 import base64
 import html
 import json
-import os
 from pathlib import Path
+
+from ..files import written_whole
 
 FOLDER = Path(__file__).parent
 
@@ -67,10 +68,7 @@ def page(view, title: str = "From noise to an image") -> str:
 
 
 def write(path: str | Path, text: str) -> Path:
-    """Writes to a temporary name and renames it, so that there is never half a page."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
-    return path
+    """Writes the page, whole or not at all."""
+    with written_whole(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    return Path(path)
