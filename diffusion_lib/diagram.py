@@ -67,7 +67,8 @@ class _Drawing:
         for before, after in (("init_conv", "down1"), ("down1", "down2"), ("down2", "to_vec")):
             level = PLACES[before][1]
             self.arrow((x[before], y[level]), (x[after], y[level]), (x[after], self.top(after)))
-        self.arrow((x["to_vec"], y[3]), (x["up0"], y[3]), (x["up0"], y[2] + 56))
+        up = self.left("up0") + 5  # beside the words that stand below up0
+        self.arrow((up, self.top("to_vec")), (up, y[2] + self.size(self.shapes["up0"])[1] / 2))
         for source, number, after, level in (("up0", 1, "up1", 2), ("up1", 2, "up2", 1)):
             rise = JOINS[after] + 28
             self.arrow((x[source], y[level]), (rise, y[level]), (rise, y[level - 1]),

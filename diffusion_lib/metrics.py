@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torchmetrics.image.fid import FrechetInceptionDistance
 
 from .checkpoints import FOLDER, load_tensors
 from .classifier import SpriteClassifier
@@ -51,6 +50,8 @@ def frechet_distance(classifier: SpriteClassifier, real: Tensor, generated: Tens
     numbers compare among themselves only). Smaller sets read higher; compare equal sizes.
     Raises ValueError for fewer images than features, which leave a covariance singular.
     """
+    from torchmetrics.image.fid import FrechetInceptionDistance  # here: it takes as long to import as torch
+
     for name, images in (("real", real), ("generated", generated)):
         if len(images) <= classifier.num_features:
             raise ValueError(

@@ -144,10 +144,13 @@ def plot_curves(x, panels: dict[str, dict], xlabel: str, log: str = "") -> plt.F
     return figure
 
 
-def plot_matrix(rows: dict[str, Tensor], xlabel: str = "") -> plt.Figure:
-    """Rows of numbers as colours, white for 0, red above and blue below, on one scale; each row (N,)."""
+def plot_matrix(rows: dict[str, Tensor], xlabel: str = "", reach: float | None = None) -> plt.Figure:
+    """Rows of numbers as colours, white for 0, red above and blue below, on one scale; each row (N,).
+
+    The scale goes to the largest size among them, or to reach: what lies beyond has the colour of its end.
+    """
     values = torch.stack(list(rows.values())).float().cpu().numpy()
-    reach = float(abs(values).max())
+    reach = reach or float(abs(values).max())
     figure, panel = plt.subplots(figsize=(9, 0.6 + 0.27 * len(rows)), layout="constrained")
     picture = panel.imshow(values, cmap="RdBu_r", vmin=-reach, vmax=reach, aspect="auto")
     panel.set(yticks=range(len(rows)), yticklabels=list(rows), xlabel=xlabel)
@@ -173,10 +176,10 @@ def plot_schedules(**schedules: NoiseSchedule) -> plt.Figure:
     return figure
 
 
-def plot_losses(losses, loss_by_t: Tensor, num_steps: int) -> plt.Figure:
+def plot_losses(losses, loss_by_t: Tensor, num_steps: int, each: str = "step") -> plt.Figure:
     """The loss along training, and by t: where the work is.
 
-    losses    one number a training step (or an epoch), in order
+    losses    one number for each training step, in order, or for what else `each` names
     loss_by_t as TrainingRun.loss_by_t gives it; num_steps = T
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3), layout="constrained")
@@ -187,7 +190,7 @@ def plot_losses(losses, loss_by_t: Tensor, num_steps: int) -> plt.Figure:
         smooth = np.convolve(losses, np.full(window, 1 / window), mode="valid")
         left.semilogy(np.arange(window, len(losses) + 1), smooth, label=f"mean of {window}")
         left.legend()
-    left.set(xlabel="training so far", ylabel="loss", title="loss along training")
+    left.set(xlabel=f"{each} of the training", ylabel="loss", title="loss along training")
     centres = (np.arange(len(loss_by_t)) + 0.5) * num_steps / len(loss_by_t)
     right.semilogy(centres, loss_by_t.cpu(), "o-")
     right.set(xlabel="t", ylabel="loss", title="loss by t")

@@ -121,7 +121,7 @@ def draw_sheet(out: Path, step: TrainingStep, schedule: NoiseSchedule) -> None:
 def draw_losses(out: Path, step: TrainingStep, schedule: NoiseSchedule) -> None:
     """The loss of each epoch, and of the last one by t."""
     by_epoch = step.run.loss_history.sum(dim=2)
-    figure = plot_losses(by_epoch[:, 0] / by_epoch[:, 1], step.run.loss_by_t(), schedule.num_steps)
+    figure = plot_losses(by_epoch[:, 0] / by_epoch[:, 1], step.run.loss_by_t(), schedule.num_steps, "epoch")
     save_figure(out / "losses.png", figure)
 
 

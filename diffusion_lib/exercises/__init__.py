@@ -5,7 +5,17 @@ import importlib
 from ..checks import Exercise, Mistake, NumberExercise
 from ..progress import done
 
-LESSONS = ("unet", "forward_noising", "training", "ddpm_sampling", "context", "ddim", "symptoms")
+LESSONS = {  # the exercises of each in the lesson's order: 1.1, 1.2 ...
+    "unet": ("shape_of_d2", "scale_without_context", "places_seen", "count_up", "mended_shortcut"),
+    "forward_noising": ("half_way", "missing_root", "noise_further", "added_noise", "mended_schedule"),
+    "training": ("draw_steps", "loss_of_zero", "highest_loss", "rate_factor", "to_picture"),
+    "ddpm_sampling": ("without_noise", "posterior_mean", "choose_frames", "mended_loop"),
+    "context": (
+        "weight_zero", "weight_grows", "masked_context", "drop_context", "paper_weight", "combined_noise",
+    ),
+    "ddim": ("predict_eta", "times", "x0_pred", "slerp", "sigma_hat"),
+    "symptoms": ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"),
+}  # fmt: skip
 
 first = NumberExercise(  # the one in 00, to try a check on
     "start.first", 768, tolerance=0, difficulty=1, minutes=1,
@@ -18,21 +28,21 @@ first = NumberExercise(  # the one in 00, to try a check on
 
 
 def exercises_of(lesson: str) -> list[Exercise]:
-    """The exercises of a lesson, in the order in which they are written down."""
+    """The exercises of a lesson, in its order."""
     module = importlib.import_module(f".{lesson}", __name__)
-    return [value for value in vars(module).values() if isinstance(value, Exercise)]
+    return [getattr(module, name) for name in LESSONS[lesson]]
 
 
 def show_progress():
     """A table of the exercises, done and to do, for the last line of a cell."""
     from IPython.display import Markdown  # only notebooks need it
 
-    kept, lines = done(), ["| lesson | exercise | difficulty | minutes | done |", "|---|---|---|---|---|"]
+    kept, lines = done(), ["| | exercise | difficulty | minutes | done |", "|---|---|---|---|---|"]
     lessons = [[first], *map(exercises_of, LESSONS)]
-    for number, exercises in enumerate(lessons):
-        for exercise in exercises:
+    for lesson, exercises in enumerate(lessons):
+        for number, exercise in enumerate(exercises, start=1):
             name = exercise.key.split(".", 1)[-1].replace("_", " ")
             day = kept.get(exercise.key, "to do")
-            place = f"{number:02d}" if number < len(LESSONS) else "gallery"
+            place = f"{lesson}.{number}" if 0 < lesson < len(LESSONS) else ("gallery" if lesson else "0")
             lines.append(f"| {place} | {name} | {exercise.difficulty} of 5 | {exercise.minutes} | {day} |")
     return Markdown("\n".join(lines))

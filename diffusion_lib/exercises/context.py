@@ -35,20 +35,22 @@ weight_zero = ChoiceExercise(
 weight_grows = ChoiceExercise(
     "context.weight_grows",
     options={
-        "a": "the judge agrees more often, and the sprites of a class vary as much as before",
-        "b": "the judge agrees more often at first, and the sprites of a class get more alike",
+        "a": "the judge agrees more often, and the more weight, the nearer the sprites come to real ones",
+        "b": "the judge agrees more often, and the sprites come nearer to real ones at first, then go away "
+        "from them",
         "c": "nothing: weight 1 already draws from the right distribution",
-        "d": "the judge agrees less often, and the sprites of a class get more varied",
+        "d": "the judge agrees less often, and the sprites go away from real ones",
     },
     answer="b",
     why={
-        "a": "Up to a weight of 3 that is nearly so; then there is a price. The push goes to where the class "
-        "is plain, and the unusual sprites of a class, which lie near another one, are left out.",
+        "a": "At first that is so; then there is a price. The push goes to where the class is plain: the "
+        "unusual sprites of a class, which lie near another one, are left out, and far on so is all data.",
         "c": "With an exact network weight 1 would be all one needs. A small network is not exact: it "
         "leaves out part of what the context should do, and a larger weight makes up for it.",
         "d": "A weight below 1 does that. Above 1 the difference that the context makes is amplified.",
     },
-    right="Guidance trades variety for certainty; far beyond, pictures leave the data altogether.",
+    right="Some of it makes up for what a small network leaves out; more of it gives up what is unusual, and "
+    "far beyond, pictures leave the data altogether.",
     hints=(
         "Look at the toy again: where did the points of weight 4 lie within their island, and how "
         "widely spread?",

@@ -10,7 +10,7 @@ without_noise = ChoiceExercise(
     "ddpm_sampling.without_noise",
     {
         "a": "The same sprites, only cleaner: the noise was what made them speckled.",
-        "b": "Dull sprites, nearly the same one for each class: near an average of many.",
+        "b": "Dull sprites, nearly the same one for each class.",
         "c": "Exact copies of training sprites: without noise nothing new can come out.",
         "d": "Pure noise: the loop does not work at all without it.",
     },
@@ -18,8 +18,8 @@ without_noise = ChoiceExercise(
     {
         "a": "The noise is no dirt on a finished picture. It is the spread of the reverse step: without it, "
         "each step ends nearer to the average than a true x_{t-1} would.",
-        "c": "The mean does not pull to one training image. It pulls to the average of all clean images that "
-        "are still possible, and early in the run that is nearly all of them.",
+        "c": "The mean pulls to the average of all clean images that are still possible, early in the run to "
+        "that of nearly all. Grey is left of that to the end, and no training image is grey.",
         "d": "Each step still takes noise away, so x_t does get cleaner. But it loses more variance than it "
         "should.",
     },
@@ -30,7 +30,8 @@ without_noise = ChoiceExercise(
         "A step that goes to the mean and stays there gives away some variance, five hundred times in a row.",
     ),
     right="The mean of the reverse step has less variance than x_{t-1} itself. Without the noise that puts "
-    "it back, the images shrink towards an average. The next figure shows it.",
+    "it back, what tells the samples apart dies out, and all of a class end as one picture. The next figure "
+    "shows it.",
 )
 
 

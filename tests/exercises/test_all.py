@@ -1,11 +1,17 @@
 """Every exercise: the reference is accepted, the stub is told apart, each mistake is named."""
 
+import importlib
+import json
+import re
+from pathlib import Path
+
 import pytest
 import torch
 
-from diffusion_lib.checks import ChoiceExercise, FunctionExercise, NumberExercise, PropertyExercise
+from diffusion_lib.checks import ChoiceExercise, Exercise, FunctionExercise, NumberExercise, PropertyExercise
 from diffusion_lib.exercises import LESSONS, exercises_of, first
 
+NOTEBOOKS = Path(__file__).parent.parent.parent / "notebooks"
 ALL = [first] + [exercise for lesson in LESSONS for exercise in exercises_of(lesson)]
 CODING = [exercise for exercise in ALL if isinstance(exercise, (FunctionExercise, PropertyExercise))]
 MISTAKES = [
@@ -32,6 +38,19 @@ def test_keys_are_unique_and_every_lesson_has_its_share():
         assert len(exercises_of(lesson)) >= (2 if lesson == "unet" else 3), lesson
         assert any(isinstance(e, ChoiceExercise) for e in exercises_of(lesson)), f"{lesson}: no prediction"
         assert lesson == "symptoms" or any(e in CODING for e in exercises_of(lesson)), lesson
+
+
+@pytest.mark.parametrize(("lesson", "number"), [(lesson, i) for i, lesson in enumerate(LESSONS, start=1)])
+def test_they_are_listed_as_the_lesson_has_them(lesson, number):
+    """show_progress numbers them by this order."""
+    module = importlib.import_module(f"diffusion_lib.exercises.{lesson}")
+    assert {name for name, value in vars(module).items() if isinstance(value, Exercise)} == set(
+        LESSONS[lesson]
+    )
+    (path,) = NOTEBOOKS.glob("symptoms.ipynb" if lesson == "symptoms" else f"0{number}_*.ipynb")
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    checked = re.findall(r"^exercises\.(\w+)\.check\(", "\n".join("".join(c["source"]) for c in cells), re.M)
+    assert checked == list(LESSONS[lesson])
 
 
 @pytest.mark.parametrize("exercise", ALL, ids=by_key)
