@@ -34,7 +34,7 @@ from .peers import (
     LabsWithBug,
     Recipe,
 )
-from .recipes_report import report
+from .recipes_report import report, report_trials
 from .timing import processor
 
 RESULTS = Path(__file__).parent / "results"
@@ -54,7 +54,8 @@ def all_recipes(folder: Path = RESULTS) -> list[str]:
     for arguments in (["--data", "sprites"], ["--data", "digits", "--seeds", "0"]):
         if status := main([*arguments, "--results", str(folder)]):
             raise SystemExit(status)  # it has said why; the other parts are stored
-    return report(load(folder / "recipes.json"))
+    records = load(folder / "recipes.json")
+    return report(records) + report_trials(load(folder / "trials.json"), records)
 
 
 def load(path: Path) -> list[dict]:

@@ -32,6 +32,27 @@ def report(records: list[dict]) -> list[str]:
     return lines or ["No run is stored yet: `python -m benchmarks.recipes`."]
 
 
+def report_trials(trials: list[dict], records: list[dict]) -> list[str]:
+    """What was tried with other settings, each beside (d) with the same seed; nothing if nothing was."""
+    if not trials:
+        return []
+    lines = ["Variants of (d), in the same time, each beside (d) with the same seed:", ""]
+    lines += ["| data | seed | other settings | Fréchet distance | of (d) | class accuracy | of (d) |"]
+    lines += ["|---|---|---|---|---|---|---|"]
+    for trial in trials:
+        key = _group(trial), trial["data"], trial["seed"]
+        same = [r for r in records if (_group(r), r["data"], r["seed"]) == key and r["recipe"] == "d"]
+        if same:
+            ours = same[0]
+            changed = {k: v for k, v in trial["settings"].items() if ours["settings"].get(k) != v}
+            words = ", ".join(f"{name} {value}" for name, value in changed.items())
+            lines.append(
+                f"| {trial['data']} | {trial['seed']} | {words} | {trial['frechet']:.1f} | "
+                f"{ours['frechet']:.1f} | {trial['accuracy']:.1%} | {ours['accuracy']:.1%} |"
+            )
+    return [*lines, ""]
+
+
 def _group(record: dict) -> tuple:
     return record["minutes"], record["threads"], record["samples"], record["machine"]
 
