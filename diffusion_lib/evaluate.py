@@ -92,14 +92,14 @@ def measure(
     """
     if checkpoint.model.config | {"n_feat": 0} != {"in_channels": 3, "n_feat": 0, "n_cfeat": 5, "height": 16}:
         raise ValueError(f"the model must draw sprites, this one has {checkpoint.model.config}")
-    for name in samplers:  # all of them now, and not after the minutes of the first
-        steps_of(name, checkpoint.schedule.num_steps)
     training, held_out = load_images("sprites"), load_images("sprites", "held_out")
     real, others, all_but_others = split_real(training)
     unseen, _, _ = split_real(held_out)
     judge, table = load_classifier(), {}
     if samples <= judge.num_features:
         raise ValueError(f"--samples must be more than {judge.num_features}, got {samples}")
+    for name in samplers:  # all of them now, and not after the minutes of the first
+        steps_of(name, checkpoint.schedule.num_steps)
 
     def add(name: str, images: ImageData, pool: ImageData, seconds: float = 0.0, **how) -> None:
         table[name] = {
