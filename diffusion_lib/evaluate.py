@@ -177,10 +177,11 @@ def main(arguments: list[str] | None = None) -> int:
         if options.fit_classifier:
             make_classifier(options.fit_classifier)
             return 0
-        checkpoint = load_checkpoint(options.model)
-        path = Path(options.model) if Path(options.model).suffix else CLASSIFIER.with_stem(options.model)
-        if options.write and path.suffix != ".safetensors":  # before the minutes of sampling
+        path = Path(options.model)
+        if options.write and path.suffix not in ("", ".safetensors"):  # before the minutes of sampling
             raise ValueError(f"--write needs a .safetensors file, got {path.name}")
+        checkpoint = load_checkpoint(options.model)
+        path = path if path.suffix else CLASSIFIER.with_stem(options.model)
         names = options.samplers.split(",")
         table = measure(
             checkpoint, options.samples, names, options.seed, options.sheets, options.bfloat16, options.weight
