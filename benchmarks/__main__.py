@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from diffusion_lib.files import written_whole
+from diffusion_lib.files import write_text
 
 from . import growth, keypress, recipes, sampling, training, whole_course
 from .timing import processor
@@ -40,12 +40,6 @@ def machine() -> str:
         f"{processor()}, {torch.get_num_threads()} threads, torch {torch.__version__}, "
         f"Python {platform.python_version()}"
     )
-
-
-def write(path: Path, text: str) -> None:
-    """Whole or not at all."""
-    with written_whole(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
 
 
 def render(parts: dict) -> str:
@@ -79,8 +73,8 @@ def main(arguments: list[str] | None = None) -> None:
         title, measure = PARTS[name]
         lines = measure()
         parts[name] = {"date": str(datetime.date.today()), "machine": machine(), "lines": lines}
-        write(STORE, json.dumps(parts, indent=1, ensure_ascii=False) + "\n")
-        write(FOLDER / "RESULTS.md", render(parts))
+        write_text(STORE, json.dumps(parts, indent=1, ensure_ascii=False) + "\n")
+        write_text(FOLDER / "RESULTS.md", render(parts))
         tqdm.write("\n".join(["", title, "", *lines]))  # last: a terminal may not know all these signs
 
 

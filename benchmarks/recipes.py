@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from diffusion_lib.data import load_images
 from diffusion_lib.devices import is_mixed
-from diffusion_lib.files import written_whole
+from diffusion_lib.files import write_text
 from diffusion_lib.plots import save_png, sheet
 
 from .judges import DATA, Judge, find_judge
@@ -71,8 +71,7 @@ def load(path: Path) -> list[dict]:
 def store(path: Path, record: dict) -> None:
     """Adds a run to the file, or puts it in the place of the same run with older settings."""
     records = [other for other in load(path) if not same_run(other, record)] + [record]
-    with written_whole(path) as temporary:
-        temporary.write_text(json.dumps(records, indent=1) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(records, indent=1) + "\n")
 
 
 def same_run(one: dict, other: dict) -> bool:

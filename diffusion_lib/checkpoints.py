@@ -64,6 +64,13 @@ def save_checkpoint(path: str | Path, model: ContextUnet, schedule: NoiseSchedul
     save_tensors(path, tensors, facts | {"config": model.config})
 
 
+def checkpoint_path(path_or_name: str | Path) -> Path:
+    """The file of a shipped model, if it is a name like "small"; else the path as it is."""
+    path = Path(path_or_name)
+    is_name = not path.suffix and path.name == str(path_or_name)
+    return FOLDER / f"{path_or_name}.safetensors" if is_name else path
+
+
 def load_checkpoint(path_or_name: str | Path) -> Checkpoint:
     """A shipped model by its name ("small"), one of your own by its path, or an old lab's .pth.
 
@@ -71,9 +78,7 @@ def load_checkpoint(path_or_name: str | Path) -> Checkpoint:
     labs' (500 steps, 1e-4 to 0.02). It is read with weights_only=True, so no code of it runs.
     Raises FileNotFoundError if there is no such file, ValueError if it holds something else.
     """
-    path = Path(path_or_name)
-    if not path.suffix and path.name == str(path_or_name):
-        path = FOLDER / f"{path_or_name}.safetensors"
+    path = checkpoint_path(path_or_name)
     if not path.is_file():
         shipped = sorted(file.stem for file in FOLDER.glob("*.safetensors") if file.stem != "classifier")
         raise FileNotFoundError(

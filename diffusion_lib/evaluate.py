@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from .checkpoints import Checkpoint, load_checkpoint, save_checkpoint, save_tensors
+from .checkpoints import Checkpoint, checkpoint_path, load_checkpoint, save_checkpoint, save_tensors
 from .classifier import SpriteClassifier, fit_classifier
 from .data import ImageData, load_images
 from .guidance import clipped, guided
@@ -177,11 +177,10 @@ def main(arguments: list[str] | None = None) -> int:
         if options.fit_classifier:
             make_classifier(options.fit_classifier)
             return 0
-        path = Path(options.model)
+        path = checkpoint_path(options.model)
         if options.write and path.suffix not in ("", ".safetensors"):  # before the minutes of sampling
             raise ValueError(f"--write needs a .safetensors file, got {path.name}")
-        checkpoint = load_checkpoint(options.model)
-        path = path if path.suffix else CLASSIFIER.with_stem(options.model)
+        checkpoint = load_checkpoint(path)
         names = options.samplers.split(",")
         table = measure(
             checkpoint, options.samples, names, options.seed, options.sheets, options.bfloat16, options.weight

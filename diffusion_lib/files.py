@@ -31,6 +31,12 @@ def written_whole(path: str | Path) -> Iterator[Path]:
             temporary.unlink()
 
 
+def write_text(path: str | Path, text: str) -> None:
+    """Writes a text in UTF-8, whole or not at all."""
+    with written_whole(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
 def _rename(temporary: Path, path: Path) -> None:
     """os.replace, which Windows refuses while anyone has the old file open: a notebook, a virus scanner."""
     deadline = time.monotonic() + PATIENCE

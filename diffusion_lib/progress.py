@@ -6,7 +6,7 @@ import os
 from datetime import date
 from pathlib import Path
 
-from .files import written_whole
+from .files import write_text
 
 FILE = Path(__file__).resolve().parent.parent / ".progress.json"
 
@@ -38,5 +38,5 @@ def reset_progress() -> None:
 
 
 def _write(kept: dict[str, str]) -> None:
-    with contextlib.suppress(OSError), written_whole(progress_file()) as temporary:
-        temporary.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    with contextlib.suppress(OSError):
+        write_text(progress_file(), json.dumps(kept, indent=1, sort_keys=True) + "\n")

@@ -38,11 +38,11 @@ def show_progress():
     from IPython.display import Markdown  # only notebooks need it
 
     kept, lines = done(), ["| | exercise | difficulty | minutes | done |", "|---|---|---|---|---|"]
-    lessons = [[first], *map(exercises_of, LESSONS)]
-    for lesson, exercises in enumerate(lessons):
-        for number, exercise in enumerate(exercises, start=1):
-            name = exercise.key.split(".", 1)[-1].replace("_", " ")
-            day = kept.get(exercise.key, "to do")
-            place = f"{lesson}.{number}" if 0 < lesson < len(LESSONS) else ("gallery" if lesson else "0")
-            lines.append(f"| {place} | {name} | {exercise.difficulty} of 5 | {exercise.minutes} | {day} |")
+    places = [("0", first)]
+    for chapter, lesson in enumerate(LESSONS, start=1):
+        for number, exercise in enumerate(exercises_of(lesson), start=1):
+            places.append(("gallery" if lesson == "symptoms" else f"{chapter}.{number}", exercise))
+    for place, exercise in places:
+        name, day = exercise.key.split(".", 1)[-1].replace("_", " "), kept.get(exercise.key, "to do")
+        lines.append(f"| {place} | {name} | {exercise.difficulty} of 5 | {exercise.minutes} | {day} |")
     return Markdown("\n".join(lines))

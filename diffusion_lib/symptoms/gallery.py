@@ -15,7 +15,7 @@ from .. import training
 from ..checkpoints import Checkpoint, load_tensors, save_tensors
 from ..data import DATA, ImageData, load_images
 from ..devices import knows_bfloat16
-from ..files import written_whole
+from ..files import write_text
 from ..guidance import clipped, guided
 from ..plots import draw_without_windows, plot_losses_beside, save_figure, save_png, sheet
 from ..samplers import last, sample_ddpm
@@ -122,11 +122,6 @@ def samples(name: str, checkpoint: Checkpoint, context: Tensor) -> Tensor:
     return stretched(images) if name == "stretched" else images
 
 
-def save_curves(path: Path, curves: dict[str, dict]) -> None:
-    """The losses of one network, beside the right one's, as a picture."""
-    save_figure(path, plot_losses_beside(curves), dpi=80)
-
-
 def main(arguments: list[str] | None = None) -> int:
     p = argparse.ArgumentParser(prog="python -m diffusion_lib.symptoms", description="What bugs look like.")
     p.add_argument("--steps", type=int, default=1200, help="training steps with each bug")
@@ -164,10 +159,10 @@ def main(arguments: list[str] | None = None) -> int:
         if name in TRAINED:
             table[name] |= curves(checkpoint)
             beside = {} if name == "right" else {"this one": table[name]}
-            save_curves(options.out / f"{name}-loss.png", {"right": right} | beside)
+            figure = plot_losses_beside({"right": right} | beside)
+            save_figure(options.out / f"{name}-loss.png", figure, dpi=80)
         print(name, json.dumps(table[name]))
         order = [key for key in ("real", *TRAINED, *SAMPLED) if key in table]
         lines = ",\n".join(f' "{key}": {json.dumps(table[key])}' for key in order)
-        with written_whole(path) as temporary:
-            temporary.write_text(f"{{\n{lines}\n}}\n", encoding="utf-8")
+        write_text(path, f"{{\n{lines}\n}}\n")
     return 0

@@ -5,8 +5,6 @@ import html
 import json
 from pathlib import Path
 
-from ..files import written_whole
-
 FOLDER = Path(__file__).parent
 
 # Nothing may be loaded from anywhere: the file is complete.
@@ -65,10 +63,3 @@ def page(view, title: str = "From noise to an image") -> str:
         program=(FOLDER / "step_player.js").read_text(encoding="utf-8"),
         state=json.dumps(state, ensure_ascii=False).replace("</", "<\\/"),  # no early end of the script
     )
-
-
-def write(path: str | Path, text: str) -> Path:
-    """Writes the page, whole or not at all."""
-    with written_whole(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-    return Path(path)

@@ -7,6 +7,7 @@ import anywidget
 import numpy as np
 import traitlets
 
+from ..files import write_text
 from ..samplers import SamplingStep
 from . import step_frames, step_page
 from .base import Panel
@@ -92,7 +93,8 @@ class StepPlayer(Panel):
     def save_html(self, path: str | Path) -> Path:
         """Writes a page that plays by itself in any browser, with no network: one file. Gives its path."""
         page = step_page.page(self.view)
-        return step_page.write(path, page)
+        write_text(path, page)
+        return Path(path)
 
     def _send_sample(self, change) -> None:
         if not self.view.sheets[change["new"]]:
