@@ -43,28 +43,20 @@ def ddpm_step(
     """
     if variance not in ("beta", "posterior"):
         raise ValueError(f'variance must be "beta" or "posterior", got {variance!r}')
-    t = schedule.index(t, lowest=1)
+    beta, alpha, alpha_bar = schedule.at(t, lowest=1)
+    alpha_bar_before = schedule.at(t - 1).alpha_bar
     check_same_shape(x_t=x_t, predicted_noise=predicted_noise, fresh_noise=fresh_noise)
-    beta, alpha, alpha_bar = schedule.beta[t], schedule.alpha[t], schedule.alpha_bar[t]
-    alpha_bar_before = schedule.alpha_bar[t - 1]
 
-    noise_share = per_image(beta / (1 - alpha_bar).sqrt(), x_t)
-    mean = (x_t - noise_share * predicted_noise) / per_image(alpha.sqrt(), x_t)
+    noise_share = per_image(beta / (1 - alpha_bar) ** 0.5, x_t)
+    mean = (x_t - noise_share * predicted_noise) / per_image(alpha**0.5, x_t)
+    sigma_squared = beta * (alpha_bar_before < 1)  # 0 at t = 1, where x_0 is next
     if variance == "posterior":
-        sigma_squared = (1 - alpha_bar_before) / (1 - alpha_bar) * beta  # 0 at t = 1
-    else:
-        sigma_squared = torch.where(alpha_bar_before < 1, beta, 0)  # 0 at t = 1, where x_0 is next
-    return mean + per_image(sigma_squared.sqrt(), x_t) * fresh_noise
+        sigma_squared = (1 - alpha_bar_before) / (1 - alpha_bar) * beta
+    return mean + per_image(sigma_squared**0.5, x_t) * fresh_noise
 
 
 def ddim_step(
-    schedule: NoiseSchedule,
-    x_t: Tensor,
-    t,
-    t_next,
-    predicted_noise: Tensor,
-    eta: float = 0.0,
-    fresh_noise: Tensor | None = None,
+    schedule: NoiseSchedule, x_t: Tensor, t, t_next, predicted_noise: Tensor, eta=0, fresh_noise=None
 ) -> Tensor:
     """x at t_next, any step below t: the predicted clean image, noised again to that level.
 
@@ -82,13 +74,11 @@ def ddim_step(
     t, t_next = schedule.index(t, lowest=1), schedule.index(t_next)
     if not bool(torch.as_tensor(t_next < t).all()):
         raise ValueError(f"t_next must be smaller than t, got t_next = {t_next} and t = {t}")
-    alpha_bar, alpha_bar_next = schedule.alpha_bar[t], schedule.alpha_bar[t_next]
+    ab, ab_next = schedule.at(t).alpha_bar, schedule.at(t_next).alpha_bar
 
-    sigma = eta * ((1 - alpha_bar_next) / (1 - alpha_bar) * (1 - alpha_bar / alpha_bar_next)).sqrt()
-    direction = (1 - alpha_bar_next - sigma**2).clamp(min=0).sqrt()  # rounding may end just below 0
-    x_next = (
-        per_image(alpha_bar_next.sqrt(), x_t) * predicted_clean + per_image(direction, x_t) * predicted_noise
-    )
+    sigma = eta * ((1 - ab_next) / (1 - ab) * (1 - ab / ab_next)) ** 0.5
+    direction = abs(1 - ab_next - sigma**2) ** 0.5  # rounding may end just below 0
+    x_next = per_image(ab_next**0.5, x_t) * predicted_clean + per_image(direction, x_t) * predicted_noise
     if eta == 0:
         return x_next
     if fresh_noise is None:
@@ -98,12 +88,7 @@ def ddim_step(
 
 
 def sample_ddpm(
-    predict_noise: PredictNoise,
-    schedule: NoiseSchedule,
-    x_T: Tensor,
-    *,
-    variance: str = "beta",
-    generator: torch.Generator | None = None,
+    predict_noise: PredictNoise, schedule: NoiseSchedule, x_T: Tensor, *, variance="beta", generator=None
 ) -> Iterator[SamplingStep]:
     """Every step from T down to 1, T network evaluations (DDPM, algorithm 2).
 
@@ -121,13 +106,7 @@ def sample_ddpm(
 
 
 def sample_ddim(
-    predict_noise: PredictNoise,
-    schedule: NoiseSchedule,
-    x_T: Tensor,
-    *,
-    num_steps: int = 20,
-    eta: float = 0.0,
-    generator: torch.Generator | None = None,
+    predict_noise: PredictNoise, schedule: NoiseSchedule, x_T: Tensor, *, num_steps=20, eta=0, generator=None
 ) -> Iterator[SamplingStep]:
     """num_steps steps from T down to 0, exactly that many network evaluations (DDIM, section 4.2).
 

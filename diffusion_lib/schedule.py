@@ -7,10 +7,14 @@ The index is the paper's t everywhere. The arrays have length T + 1: t = 0 is th
 from __future__ import annotations
 
 import math
+from collections import namedtuple
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
+
+AtStep = namedtuple("AtStep", "beta alpha alpha_bar")
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,13 +101,26 @@ class NoiseSchedule:
             raise ValueError(f"t must lie in {lowest} .. {self.num_steps}, got {wrong}")
         return t
 
+    def at(self, t, lowest: int = 0) -> AtStep:
+        """beta, alpha and alpha_bar at t: floats for one t, tensors (batch,) for many. Errors as index."""
+        t = self.index(t, lowest)
+        # Ten operations on tensors of one number would cost as much as a layer of a small network.
+        arrays = self._floats if isinstance(t, int) else (self.beta, self.alpha, self.alpha_bar)
+        return AtStep(*(array[t] for array in arrays))
 
-def per_image(values: Tensor, x: Tensor) -> Tensor:
+    @cached_property
+    def _floats(self) -> tuple[list[float], ...]:
+        return self.beta.tolist(), self.alpha.tolist(), self.alpha_bar.tolist()
+
+
+def per_image(values: float | Tensor, x: Tensor) -> float | Tensor:
     """values, one number or (batch,), shaped to multiply the images x, in their dtype and on their device.
 
     What comes from the schedule is computed in its float64 and made small here, at the very end: near
     t = 1, 1 - alpha_bar would lose half its digits in float32. Raises ValueError for another length.
     """
+    if isinstance(values, float):
+        return values
     values = values.to(x.dtype).to(x.device)  # first the dtype: MPS has no float64
     if values.ndim == 0:
         return values
@@ -120,9 +137,9 @@ def add_noise(schedule: NoiseSchedule, x_0: Tensor, t, noise: Tensor) -> Tensor:
     x_0 and noise (batch, ...), noise standard normal; t an int or a LongTensor (batch,), 0 .. T.
     Raises ValueError if t is out of range or the shapes differ.
     """
-    alpha_bar = schedule.alpha_bar[schedule.index(t)]
+    alpha_bar = schedule.at(t).alpha_bar
     check_same_shape(x_0=x_0, noise=noise)
-    return per_image(alpha_bar.sqrt(), x_0) * x_0 + per_image((1 - alpha_bar).sqrt(), x_0) * noise
+    return per_image(alpha_bar**0.5, x_0) * x_0 + per_image((1 - alpha_bar) ** 0.5, x_0) * noise
 
 
 def predict_clean(schedule: NoiseSchedule, x_t: Tensor, t, noise: Tensor) -> Tensor:
@@ -133,9 +150,9 @@ def predict_clean(schedule: NoiseSchedule, x_t: Tensor, t, noise: Tensor) -> Ten
     With the noise that was added it gives x_0 back; with a network's prediction it gives the
     network's best guess. Shapes and errors as for add_noise.
     """
-    alpha_bar = schedule.alpha_bar[schedule.index(t)]
+    alpha_bar = schedule.at(t).alpha_bar
     check_same_shape(x_t=x_t, noise=noise)
-    return (x_t - per_image((1 - alpha_bar).sqrt(), x_t) * noise) / per_image(alpha_bar.sqrt(), x_t)
+    return (x_t - per_image((1 - alpha_bar) ** 0.5, x_t) * noise) / per_image(alpha_bar**0.5, x_t)
 
 
 def snr(schedule: NoiseSchedule, t) -> Tensor:

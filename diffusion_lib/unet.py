@@ -156,10 +156,10 @@ class ContextUnet(nn.Module):
         d2 = self.down2(d1)  # (batch, 2f, h/4, h/4)
         h = self.to_vec(d2)  # (batch, 2f, 1, 1)
 
-        cemb1 = _as_map(self.contextembed1(c))  # (batch, 2f, 1, 1)
-        temb1 = _as_map(self.timeembed1(t))  # (batch or 1, 2f, 1, 1)
-        cemb2 = _as_map(self.contextembed2(c))  # (batch, f, 1, 1)
-        temb2 = _as_map(self.timeembed2(t))  # (batch or 1, f, 1, 1)
+        cemb1 = self.contextembed1(c)[:, :, None, None]  # (batch, 2f, 1, 1)
+        temb1 = self.timeembed1(t)[:, :, None, None]  # (batch or 1, 2f, 1, 1)
+        cemb2 = self.contextembed2(c)[:, :, None, None]  # (batch, f, 1, 1)
+        temb2 = self.timeembed2(t)[:, :, None, None]  # (batch or 1, f, 1, 1)
 
         u = self.up0(h)  # (batch, 2f, h/4, h/4)
         u = self.up1(cemb1 * u + temb1, d2)  # (batch, f, h/2, h/2)
@@ -176,7 +176,3 @@ class ContextUnet(nn.Module):
             raise ValueError(f"t must have 1 entry or one for each of the {len(x)} images, got {t.numel()}")
         if tuple(c.shape) != (len(x), self.n_cfeat):
             raise ValueError(f"c must have shape ({len(x)}, {self.n_cfeat}), got {tuple(c.shape)}")
-
-
-def _as_map(embedding: Tensor) -> Tensor:
-    return embedding[:, :, None, None]

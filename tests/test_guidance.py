@@ -84,3 +84,15 @@ def test_wrong_context_is_refused(model):
         guided(model, schedule, torch.zeros(5, 3))(x, 1)
     with pytest.raises(ValueError, match=r"context must have shape \(K,\) or \(batch, K\), got \(1, 1, 3\)"):
         guided(model, schedule, torch.zeros(1, 1, 3))(x, 1)
+
+
+@pytest.mark.parametrize("weight", [1.0, 2.0])
+def test_gradients_where_they_are_wanted(model, weight):
+    predict_noise = guided(model, schedule, torch.eye(3)[:2], weight)
+    x = torch.randn(2, 1, 8, 8, requires_grad=True)
+    predict_noise(x, 20).sum().backward()  # what guidance by a classifier or by a part of an image needs
+    assert x.grad.abs().max() > 0
+    with torch.no_grad():
+        answer = predict_noise(x, 20)
+    assert not answer.is_inference() and not answer.requires_grad
+    (answer * x).sum().backward()  # autograd may keep it for a backward pass

@@ -142,6 +142,17 @@ def test_t_may_lie_on_another_device_and_be_numpys(schedule, device):
     assert torch.equal(add_noise(schedule, x, np.int64(3), x), add_noise(schedule, x, 3, x))
 
 
+def test_a_single_step_in_floats_is_a_row_of_many(schedule):
+    for t in (0, 1, 7, schedule.num_steps):
+        one, many = schedule.at(t), schedule.at(torch.tensor([t, t]))
+        for name in ("beta", "alpha", "alpha_bar"):
+            assert type(getattr(one, name)) is float
+            assert getattr(many, name).tolist() == [getattr(one, name)] * 2
+            assert getattr(schedule, name)[t].item() == getattr(one, name)
+    with pytest.raises(ValueError, match="t must lie in 1 .. "):
+        schedule.at(0, lowest=1)
+
+
 def test_snr(schedule):
     assert snr(schedule, 0).item() == math.inf
     ratio = snr(schedule, torch.arange(1, 501))
