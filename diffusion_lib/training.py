@@ -125,7 +125,7 @@ def train(
     *,
     num_epochs: int,
     batch_size: int = 64,
-    learning_rate: float = 2e-3,
+    learning_rate: float = 4e-3,
     warmup_steps: int = 50,
     context_dropout: float = 0.1,
     weighting: str = "none",

@@ -59,7 +59,7 @@ def test_what_a_run_leaves(whole):
     assert names == ["losses.png", "model.safetensors", "run.safetensors", f"sheet-{NUM_STEPS:06d}.png"]
     checkpoint = load_checkpoint(out / "model.safetensors")
     assert checkpoint.facts["step"] == NUM_STEPS and checkpoint.facts["images_seen"] == NUM_STEPS * 16
-    assert checkpoint.facts["settings"]["learning_rate"] == 2e-3
+    assert checkpoint.facts["settings"]["learning_rate"] == 4e-3
     assert len(checkpoint.facts["settings"]["data_sha256"]) == 64
     assert checkpoint.schedule.beta[500] == 0.04
     assert re.search(r"img/s.*loss=0?\.\d+", result.stderr) and re.search(
@@ -127,7 +127,7 @@ def test_a_finished_run_says_so(data, whole):
     ("more", "message"),
     [
         ([], "is there already: add --resume to go on, or choose another --out"),
-        (["--resume", "--learning-rate", "0.5"], "was made with learning_rate = 0.002, got 0.5"),
+        (["--resume", "--learning-rate", "0.5"], "was made with learning_rate = 0.004, got 0.5"),
         (["--resume", "--epochs", "3"], "was made with epochs = 20, got 3"),
     ],
 )

@@ -228,7 +228,7 @@ def test_a_loss_that_is_no_number_stops_before_the_weights_change():
     model = make_model()
     good = {name: value.clone() for name, value in model.state_dict().items()}
     with pytest.raises(
-        FloatingPointError, match=r"the loss is nan, its gradient nan at step \d: the rate 0.002"
+        FloatingPointError, match=r"the loss is nan, its gradient nan at step \d: the rate 0.004"
     ):
         for _ in train(model, schedule, data, num_epochs=1, batch_size=8):
             good = {name: value.clone() for name, value in model.state_dict().items()}
