@@ -22,6 +22,7 @@ from .classifier import SpriteClassifier, fit_classifier
 from .data import ImageData, load_images
 from .guidance import clipped, guided
 from .metrics import CLASSIFIER, class_accuracy, count_copies, frechet_distance, load_classifier
+from .palette import few_colours
 from .plots import save_png, sheet
 from .samplers import last, sample_ddim, sample_ddpm
 
@@ -84,11 +85,13 @@ def measure(
     sheets: Path | None,
     mixed_precision: bool = False,
     weight: float = 1.0,
+    colours: int | None = None,
 ) -> dict:
     """{name: {accuracy, frechet, copies, seconds}} for real images and then for each sampler.
 
-    With another weight than 1 the sampler's name is followed by it: ddpm-weight-2. The copies are
-    counted among all training images but, for other training images, themselves.
+    With another weight than 1 the sampler's name is followed by it, ddpm-weight-2, and so is the number of
+    colours that an image may have, ddpm-colours-12. The copies are counted among all training images but,
+    for other training images, themselves.
     """
     if checkpoint.model.config | {"n_feat": 0} != {"in_channels": 3, "n_feat": 0, "n_cfeat": 5, "height": 16}:
         raise ValueError(f"the model must draw sprites, this one has {checkpoint.model.config}")
@@ -98,6 +101,8 @@ def measure(
     judge, table = load_classifier(), {}
     if samples <= judge.num_features:
         raise ValueError(f"--samples must be more than {judge.num_features}, got {samples}")
+    if colours is not None and colours < 1:
+        raise ValueError(f"--colours must be at least 1, got {colours}")
     for name in samplers:  # all of them now, and not after the minutes of the first
         steps_of(name, checkpoint.schedule.num_steps)
 
@@ -117,6 +122,8 @@ def measure(
         images = draw(checkpoint, labels, name, seed, mixed_precision, weight)
         how = {"samples": samples, "seed": seed, "bfloat16": mixed_precision, "weight": weight}
         name = name if weight == 1 else f"{name}-weight-{weight:g}"
+        if colours is not None:
+            images, name = few_colours(images, colours), f"{name}-colours-{colours}"
         drawn = ImageData(images, labels, training.class_names)
         add(name, drawn, training, time.monotonic() - start, **how)
         if sheets is not None:
@@ -166,6 +173,7 @@ def main(arguments: list[str] | None = None) -> int:
     p.add_argument("--samplers", default="ddpm,ddim-20,ddim-50", help="default: ddpm,ddim-20,ddim-50")
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--weight", type=float, default=1.0, help="of guidance (default 1: none)")
+    p.add_argument("--colours", type=int, help="at most so many in an image, by k-means (default: as drawn)")
     p.add_argument("--bfloat16", action="store_true", help="sample in bfloat16: faster where it is known")
     p.add_argument(
         "--sheets", type=Path, help="a folder for a sheet of each sampler, and one mixed with real"
@@ -183,7 +191,14 @@ def main(arguments: list[str] | None = None) -> int:
         checkpoint = load_checkpoint(path)
         names = options.samplers.split(",")
         table = measure(
-            checkpoint, options.samples, names, options.seed, options.sheets, options.bfloat16, options.weight
+            checkpoint,
+            options.samples,
+            names,
+            options.seed,
+            options.sheets,
+            options.bfloat16,
+            options.weight,
+            options.colours,
         )
         if options.write:
             facts = {k: v for k, v in checkpoint.facts.items() if k != "config"}

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from diffusion_lib.checkpoints import load_checkpoint, save_checkpoint
 from diffusion_lib.classifier import SpriteClassifier, fit_classifier
@@ -119,6 +120,11 @@ def test_the_command_measures_a_checkpoint(tmp_path, capsys):
     assert main([*arguments[:3], "--samplers", "ddim-2", "--weight", "2", "--write"]) == 0
     kept = load_checkpoint(tmp_path / "new.safetensors").facts["quality"]
     assert kept["ddim-2"] == table["ddim-2"] and kept["ddim-2-weight-2"]["weight"] == 2
+    with_palette = ["--samplers", "ddim-2", "--colours", "3", "--sheets", str(tmp_path / "few")]
+    assert main([*arguments[:3], *with_palette]) == 0
+    assert list(json.loads(capsys.readouterr().out.splitlines()[-1]))[-1] == "ddim-2-colours-3"
+    drawn = np.asarray(Image.open(tmp_path / "few" / "ddim-2-colours-3.png"))[4:68, 4:68].reshape(-1, 3)
+    assert len(np.unique(drawn, axis=0)) == 3, "the first image of the sheet, without the white around it"
     small, labels = load_checkpoint("small"), torch.eye(5)
     plain, weighted = (draw(small, labels, "ddim-4", seed=0, weight=weight) for weight in (1.0, 2.0))
     assert (plain - weighted).abs().mean() > 0.01
@@ -134,6 +140,7 @@ def test_the_command_refuses_what_it_cannot_measure(tmp_path, capsys):
         (["new.safetensors", "--samples", "64"], "--samples must be more than 64, got 64"),
         (["new.safetensors", "--samplers", "euler-20"], "a sampler must be"),
         (["new.safetensors", "--samplers", "ddpm,ddim-0"], "1 .. 4 steps, got 'ddim-0'"),
+        (["new.safetensors", "--colours", "0"], "--colours must be at least 1, got 0"),
         (["runs/mine", "--write"], "there is no checkpoint"),
         (["nothing.safetensors"], "there is no checkpoint"),
         (["new.pth", "--write"], "--write needs a .safetensors file, got new.pth"),

@@ -1,0 +1,59 @@
+"""few_colours: how many are left, which, and what it refuses."""
+
+import pytest
+import torch
+
+from diffusion_lib.data import load_images
+from diffusion_lib.palette import few_colours
+
+
+def count(image):
+    return len(image.flatten(1).T.unique(dim=0))
+
+
+def test_a_flat_drawing_with_noise_becomes_flat_again(generator):
+    palette = torch.tensor([[-1.0, -1, -1], [0.9, 0.1, 0.0], [0.0, 0.5, -0.5]])
+    which = torch.randint(0, 3, (4, 8, 8), generator=generator)
+    drawing = palette[which].permute(0, 3, 1, 2)
+    noisy = drawing + 0.05 * torch.randn(drawing.shape, generator=generator)
+    flat = few_colours(noisy, 3)
+    assert [count(image) for image in noisy] == [64] * 4 and [count(image) for image in flat] == [3] * 4
+    assert (flat - drawing).abs().max() < 0.05 < (noisy - drawing).abs().max()
+    for image, places in zip(flat, which):  # one colour for what was one
+        for colour in range(3):
+            assert count(image[:, places == colour]) == 1
+
+
+def test_what_has_few_colours_stays_as_it_is():
+    images = load_images("sprites").images[::480]
+    few = [count(image) <= 12 for image in images]
+    assert 0 < sum(few) < 50
+    flat = few_colours(images)
+    for before, after, same in zip(images, flat, few):
+        assert torch.equal(before, after) == same and count(after) == min(count(before), 12)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_shape_dtype_and_independence(channels, device):
+    images = torch.randn(3, channels, 8, 4, device=device)
+    before = images.clone()
+    flat = few_colours(images, 5)
+    assert flat.shape == images.shape and flat.dtype == images.dtype and flat.device == images.device
+    assert torch.equal(images, before)
+    assert torch.equal(flat[1:2], few_colours(images[1:2], 5))
+
+
+def test_the_state_of_random_numbers_is_left_alone():
+    before = torch.get_rng_state()
+    few_colours(torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0)), 4)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_wrong_arguments_are_refused():
+    with pytest.raises(ValueError, match=r"images must be \(N, channels, height, width\), got \(3, 8, 8\)"):
+        few_colours(torch.zeros(3, 8, 8))
+    for wrong in (0, -1, 2.5, True):
+        with pytest.raises(
+            ValueError, match=f"num_colours must be a whole number of at least 1, got {wrong}"
+        ):
+            few_colours(torch.zeros(1, 3, 8, 8), wrong)
