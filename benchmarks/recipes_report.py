@@ -37,8 +37,9 @@ def report_trials(trials: list[dict], records: list[dict]) -> list[str]:
     if not trials:
         return []
     lines = ["Variants of (d), in the same time, each beside (d) with the same seed:", ""]
-    lines += ["| data | seed | other settings | Fréchet distance | of (d) | class accuracy | of (d) |"]
-    lines += ["|---|---|---|---|---|---|---|"]
+    names = "Fréchet distance", "class accuracy", "images seen"
+    lines += ["| data | seed | other settings | " + " | ".join(f"{name} | of (d)" for name in names) + " |"]
+    lines += ["|---" * 9 + "|"]
     for trial in trials:
         key = _group(trial), trial["data"], trial["seed"]
         same = [r for r in records if (_group(r), r["data"], r["seed"]) == key and r["recipe"] == "d"]
@@ -48,7 +49,8 @@ def report_trials(trials: list[dict], records: list[dict]) -> list[str]:
             words = ", ".join(f"{name} {value}" for name, value in changed.items())
             lines.append(
                 f"| {trial['data']} | {trial['seed']} | {words} | {trial['frechet']:.1f} | "
-                f"{ours['frechet']:.1f} | {trial['accuracy']:.1%} | {ours['accuracy']:.1%} |"
+                f"{ours['frechet']:.1f} | {trial['accuracy']:.1%} | {ours['accuracy']:.1%} | "
+                f"{trial['images_seen']:,} | {ours['images_seen']:,} |"
             )
     return [*lines, ""]
 

@@ -89,9 +89,9 @@ def measure(
 ) -> dict:
     """{name: {accuracy, frechet, copies, seconds}} for real images and then for each sampler.
 
-    With another weight than 1 the sampler's name is followed by it, ddpm-weight-2, and so is the number of
-    colours that an image may have, ddpm-colours-12. The copies are counted among all training images but,
-    for other training images, themselves.
+    With another weight than 1 the sampler's name is followed by it, ddpm-weight-2, and with `colours` by
+    their number, ddpm-colours-12. The copies are counted among all training images but, for other training
+    images, themselves.
     """
     if checkpoint.model.config | {"n_feat": 0} != {"in_channels": 3, "n_feat": 0, "n_cfeat": 5, "height": 16}:
         raise ValueError(f"the model must draw sprites, this one has {checkpoint.model.config}")
@@ -124,6 +124,7 @@ def measure(
         name = name if weight == 1 else f"{name}-weight-{weight:g}"
         if colours is not None:
             images, name = few_colours(images, colours), f"{name}-colours-{colours}"
+            how |= {"colours": colours}
         drawn = ImageData(images, labels, training.class_names)
         add(name, drawn, training, time.monotonic() - start, **how)
         if sheets is not None:
@@ -142,11 +143,11 @@ def mixed_sheet(real: Tensor, generated: Tensor) -> np.ndarray:
 def show(table: dict) -> None:
     """Prints what `measure` gives, a line for each sampler, with the ratio to the floor."""
     floor = table["other training images"]["frechet"]
-    print(f"{'':24}{'accuracy':>9}{'Fréchet':>9}{'/ floor':>9}{'exact':>8}{'near':>8}{'seconds':>9}")
+    print(f"{'':28}{'accuracy':>9}{'Fréchet':>9}{'/ floor':>9}{'exact':>8}{'near':>8}{'seconds':>9}")
     for name, row in table.items():
         exact, near = row["copies"]["exact"], row["copies"]["near"]
         print(
-            f"{name:24}{row['accuracy']:>9.1%}{row['frechet']:>9.3f}{row['frechet'] / floor:>9.1f}"
+            f"{name:28}{row['accuracy']:>9.1%}{row['frechet']:>9.3f}{row['frechet'] / floor:>9.1f}"
             f"{exact:>8.1%}{near:>8.1%}{row['seconds']:>9.0f}"
         )
 

@@ -8,9 +8,9 @@ from torch import Tensor
 def few_colours(images: Tensor, num_colours: int = 12) -> Tensor:
     """The same images with at most num_colours colours each, those of k-means among its pixels.
 
-    A network gives every pixel a shade of its own; a sprite that was drawn has a small palette, 13 colours
-    in the middle of the course's. images (N, channels, height, width); what has no more colours stays as it
-    is. The colours of an image depend on no other image, and on no random state.
+    A network gives every pixel a shade of its own; the median sprite of this course has 13. k-means sees
+    colours and not places: small bright details can be lost. images (N, channels, height, width), finite;
+    what has no more colours stays as it is. No image depends on another, or on a random state.
 
     Raises ValueError for another shape or for less than one colour.
     """
@@ -26,5 +26,5 @@ def few_colours(images: Tensor, num_colours: int = 12) -> Tensor:
         if len(np.unique(before, axis=0)) > num_colours:
             found = KMeans(num_colours, n_init=1, random_state=0).fit(before)
             after[:] = found.cluster_centers_[found.labels_]
-    flat = torch.from_numpy(result).view(len(images), *images.shape[2:], -1).permute(0, 3, 1, 2)
+    flat = torch.from_numpy(result).view(len(images), *images.shape[2:], images.shape[1]).permute(0, 3, 1, 2)
     return flat.to(images.dtype).to(images.device).contiguous()

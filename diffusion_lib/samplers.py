@@ -46,17 +46,16 @@ def ddpm_step(
     beta, alpha, alpha_bar = schedule.at(t, lowest=1)
     alpha_bar_before = schedule.at(t - 1).alpha_bar
     check_same_shape(x_t=x_t, predicted_noise=predicted_noise, fresh_noise=fresh_noise)
-
     noise_share = per_image(beta / (1 - alpha_bar) ** 0.5, x_t)
     mean = (x_t - noise_share * predicted_noise) / per_image(alpha**0.5, x_t)
-    sigma_squared = beta * (alpha_bar_before < 1)  # 0 at t = 1, where x_0 is next
-    if variance == "posterior":
-        sigma_squared = (1 - alpha_bar_before) / (1 - alpha_bar) * beta
+    posterior = (1 - alpha_bar_before) / (1 - alpha_bar) * beta
+    sigma_squared = beta if variance == "beta" else posterior
+    sigma_squared = sigma_squared * (alpha_bar_before < 1)  # times 0 at t = 1, where x_0 is next
     return mean + per_image(sigma_squared**0.5, x_t) * fresh_noise
 
 
 def ddim_step(
-    schedule: NoiseSchedule, x_t: Tensor, t, t_next, predicted_noise: Tensor, eta=0, fresh_noise=None
+    schedule: NoiseSchedule, x_t: Tensor, t, t_next, predicted_noise: Tensor, eta=0.0, fresh_noise=None
 ) -> Tensor:
     """x at t_next, any step below t: the predicted clean image, noised again to that level.
 
@@ -74,11 +73,11 @@ def ddim_step(
     t, t_next = schedule.index(t, lowest=1), schedule.index(t_next)
     if not bool(torch.as_tensor(t_next < t).all()):
         raise ValueError(f"t_next must be smaller than t, got t_next = {t_next} and t = {t}")
-    ab, ab_next = schedule.at(t).alpha_bar, schedule.at(t_next).alpha_bar
-
-    sigma = eta * ((1 - ab_next) / (1 - ab) * (1 - ab / ab_next)) ** 0.5
-    direction = abs(1 - ab_next - sigma**2) ** 0.5  # rounding may end just below 0
-    x_next = per_image(ab_next**0.5, x_t) * predicted_clean + per_image(direction, x_t) * predicted_noise
+    alpha_bar, alpha_bar_next = schedule.at(t).alpha_bar, schedule.at(t_next).alpha_bar
+    sigma = eta * ((1 - alpha_bar_next) / (1 - alpha_bar) * (1 - alpha_bar / alpha_bar_next)) ** 0.5
+    direction = abs(1 - alpha_bar_next - sigma**2) ** 0.5  # abs: rounding may end just below 0
+    x_next = per_image(alpha_bar_next**0.5, x_t) * predicted_clean
+    x_next = x_next + per_image(direction, x_t) * predicted_noise
     if eta == 0:
         return x_next
     if fresh_noise is None:
@@ -88,7 +87,12 @@ def ddim_step(
 
 
 def sample_ddpm(
-    predict_noise: PredictNoise, schedule: NoiseSchedule, x_T: Tensor, *, variance="beta", generator=None
+    predict_noise: PredictNoise,
+    schedule: NoiseSchedule,
+    x_T: Tensor,
+    *,
+    variance: str = "beta",
+    generator: torch.Generator | None = None,
 ) -> Iterator[SamplingStep]:
     """Every step from T down to 1, T network evaluations (DDPM, algorithm 2).
 
@@ -106,7 +110,13 @@ def sample_ddpm(
 
 
 def sample_ddim(
-    predict_noise: PredictNoise, schedule: NoiseSchedule, x_T: Tensor, *, num_steps=20, eta=0, generator=None
+    predict_noise: PredictNoise,
+    schedule: NoiseSchedule,
+    x_T: Tensor,
+    *,
+    num_steps: int = 20,
+    eta: float = 0.0,
+    generator: torch.Generator | None = None,
 ) -> Iterator[SamplingStep]:
     """num_steps steps from T down to 0, exactly that many network evaluations (DDIM, section 4.2).
 

@@ -24,7 +24,7 @@ class NoiseSchedule:
     beta_t is the variance of the noise added at step t, alpha_t = 1 - beta_t, and alpha_bar_t =
     alpha_1 * ... * alpha_t is the share of the image's variance that is left after t steps
     (DDPM, section 2). Each is a tensor of shape (T + 1,), in float64 until `.to` says otherwise.
-    Make one with `linear`, `cosine` or `from_beta`.
+    Make one with `linear`, `cosine` or `from_beta`, and do not write into it.
     """
 
     beta: Tensor
@@ -102,7 +102,7 @@ class NoiseSchedule:
         return t
 
     def at(self, t, lowest: int = 0) -> AtStep:
-        """beta, alpha and alpha_bar at t: floats for one t, tensors (batch,) for many. Errors as index."""
+        """beta, alpha and alpha_bar at t: floats for an int, tensors shaped like t for a LongTensor."""
         t = self.index(t, lowest)
         # Ten operations on tensors of one number would cost as much as a layer of a small network.
         arrays = self._floats if isinstance(t, int) else (self.beta, self.alpha, self.alpha_bar)
@@ -114,7 +114,7 @@ class NoiseSchedule:
 
 
 def per_image(values: float | Tensor, x: Tensor) -> float | Tensor:
-    """values, one number or (batch,), shaped to multiply the images x, in their dtype and on their device.
+    """values, (batch,), shaped to multiply the images x, in their dtype and on their device; a float stays.
 
     What comes from the schedule is computed in its float64 and made small here, at the very end: near
     t = 1, 1 - alpha_bar would lose half its digits in float32. Raises ValueError for another length.

@@ -59,7 +59,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     )  # fmt: skip
     p.add_argument("--n-feat", type=int, default=32, help="width of the network, a multiple of 8")
     p.add_argument("--batch-size", type=int, default=64, help="images a step")
-    p.add_argument("--learning-rate", type=float, default=4e-3, help="highest learning rate of Adam")
+    p.add_argument("--learning-rate", type=float, default=4e-3, help="highest of Adam; less if wider")
     p.add_argument("--warmup-steps", type=int, default=50, help="steps up to that rate")
     p.add_argument("--context-dropout", type=float, default=0.1, help="share of images without their class")
     p.add_argument("--ema-decay", type=float, default=0.999, help="share of the average kept at each step")

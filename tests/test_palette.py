@@ -41,6 +41,7 @@ def test_shape_dtype_and_independence(channels, device):
     assert flat.shape == images.shape and flat.dtype == images.dtype and flat.device == images.device
     assert torch.equal(images, before)
     assert torch.equal(flat[1:2], few_colours(images[1:2], 5))
+    assert few_colours(images[:0], 5).shape == (0, channels, 8, 4)
 
 
 def test_the_state_of_random_numbers_is_left_alone():

@@ -149,6 +149,10 @@ def test_a_single_step_in_floats_is_a_row_of_many(schedule):
             assert type(getattr(one, name)) is float
             assert getattr(many, name).tolist() == [getattr(one, name)] * 2
             assert getattr(schedule, name)[t].item() == getattr(one, name)
+    assert schedule.at(np.int64(7)) == schedule.at(7), "NumPy's integers are welcome"
+    assert schedule.at(torch.tensor(7)).beta.shape == ()
+    small = schedule.to(torch.float32)
+    assert small.at(7).alpha_bar == small.alpha_bar[7].item() != schedule.at(7).alpha_bar
     with pytest.raises(ValueError, match="t must lie in 1 .. "):
         schedule.at(0, lowest=1)
 

@@ -43,7 +43,7 @@ def noise_pictures(
 
     missing_root makes the bug of the labs: the noise times (1 - alpha_bar_t), without the square root.
     """
-    alpha_bar = schedule.alpha_bar[schedule.index(t)].item()
+    alpha_bar = schedule.at(t).alpha_bar
     kept, expected = alpha_bar**0.5, (1 - alpha_bar) ** 0.5
     if missing_root:
         x_t = kept * x_0 + (1 - alpha_bar) * noise
