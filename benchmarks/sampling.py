@@ -4,14 +4,14 @@ import copy
 import time
 
 import torch
-from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch import Tensor
 
 from diffusion_lib.checkpoints import load_checkpoint
+from diffusion_lib.folding import folded
 from diffusion_lib.guidance import clipped, guided
 from diffusion_lib.samplers import last, sample_ddim, sample_ddpm
 from diffusion_lib.schedule import NoiseSchedule
-from diffusion_lib.unet import ContextUnet, ResidualConvBlock
+from diffusion_lib.unet import ContextUnet
 
 from .timing import nothing_compiled, ratios, spread
 
@@ -77,16 +77,6 @@ def ddim_against_ddpm(count: int = 16, repeats: int = 3) -> list[str]:
         row = quality[name]
         lines.append(f"{title}: class accuracy {row['accuracy']:.1%}, Fréchet distance {row['frechet']:.2f}.")
     return lines
-
-
-def folded(model: ContextUnet) -> ContextUnet:
-    """A copy in which each BatchNorm, a scale and a shift after training, is part of its convolution."""
-    model = copy.deepcopy(model)
-    for block in model.modules():
-        if isinstance(block, ResidualConvBlock):
-            for part in (block.conv1, block.conv2):
-                part[0], part[1] = fuse_conv_bn_eval(part[0], part[1]), nn.Identity()
-    return model
 
 
 def compiled(model: ContextUnet, *batch: Tensor) -> tuple[ContextUnet, float]:

@@ -20,11 +20,10 @@ from tqdm import tqdm
 from .checkpoints import Checkpoint, checkpoint_path, load_checkpoint, save_checkpoint, save_tensors
 from .classifier import SpriteClassifier, fit_classifier
 from .data import ImageData, load_images
-from .guidance import clipped, guided
+from .drawing import check_guide, draw, steps_of
 from .metrics import CLASSIFIER, class_accuracy, count_copies, frechet_distance, load_classifier
 from .palette import few_colours
 from .plots import save_png, sheet
-from .samplers import last, sample_ddim, sample_ddpm
 
 REAL, OTHERS = 5000, 1000
 
@@ -40,43 +39,6 @@ def split_real(data: ImageData) -> tuple[ImageData, ImageData, ImageData]:
     return data.subset(order[:REAL]), data.subset(others), data.subset(all_but_others)
 
 
-def steps_of(sampler: str, total_steps: int) -> int:
-    """The network evaluations of "ddpm", all steps, or of "ddim-20", here 20. ValueError for other names."""
-    if sampler == "ddpm":
-        return total_steps
-    kind, _, count = sampler.partition("-")
-    if kind != "ddim" or not count.isdecimal() or not 1 <= int(count) <= total_steps:
-        raise ValueError(f'a sampler must be "ddpm" or "ddim-" and 1 .. {total_steps} steps, got {sampler!r}')
-    return int(count)
-
-
-def draw(
-    checkpoint: Checkpoint, labels: Tensor, sampler: str, seed: int, mixed_precision=False, weight=1.0
-) -> Tensor:
-    """A sample for each label, with a progress bar. sampler is "ddpm", or "ddim-20" for 20 steps.
-
-    weight is that of guidance; 1 is plain conditioning. mixed_precision lets the
-    convolutions compute in bfloat16, which is faster where the processor knows it.
-    """
-    model, schedule = checkpoint.model, checkpoint.schedule
-    plain = guided(model, schedule, labels, weight)
-
-    def network(x_t: Tensor, t) -> Tensor:
-        with torch.autocast(x_t.device.type, torch.bfloat16, enabled=mixed_precision):
-            return plain(x_t, t).to(x_t.dtype)
-
-    predict_noise = clipped(network, schedule)
-    generator = torch.Generator().manual_seed(seed)
-    size = (len(labels), model.in_channels, model.height, model.height)
-    x_T = torch.randn(size, generator=generator)
-    num_steps = steps_of(sampler, schedule.num_steps)
-    if sampler == "ddpm":
-        steps = sample_ddpm(predict_noise, schedule, x_T, generator=generator)
-    else:
-        steps = sample_ddim(predict_noise, schedule, x_T, num_steps=num_steps, generator=generator)
-    return last(tqdm(steps, total=num_steps + 1, desc=sampler, dynamic_ncols=True))
-
-
 def measure(
     checkpoint: Checkpoint,
     samples: int,
@@ -86,12 +48,13 @@ def measure(
     mixed_precision: bool = False,
     weight: float = 1.0,
     colours: int | None = None,
+    guide: str | None = None,
 ) -> dict:
     """{name: {accuracy, frechet, copies, seconds}} for real images and then for each sampler.
 
-    With another weight than 1 the sampler's name is followed by it, ddpm-weight-2, and with `colours` by
-    their number, ddpm-colours-12. The copies are counted among all training images but, for other training
-    images, themselves.
+    With another weight than 1 the sampler's name is followed by it, ddpm-weight-2, with a guide by its
+    name, ddpm-weight-2-guide-small, and with `colours` by their number, ddpm-colours-12. The copies are
+    counted among all training images but, for other training images, themselves.
     """
     if checkpoint.model.config | {"n_feat": 0} != {"in_channels": 3, "n_feat": 0, "n_cfeat": 5, "height": 16}:
         raise ValueError(f"the model must draw sprites, this one has {checkpoint.model.config}")
@@ -103,6 +66,8 @@ def measure(
         raise ValueError(f"--samples must be more than {judge.num_features}, got {samples}")
     if colours is not None and colours < 1:
         raise ValueError(f"--colours must be at least 1, got {colours}")
+    guide_checkpoint = None if guide is None else load_checkpoint(guide)
+    check_guide(checkpoint, guide_checkpoint, weight)
     for name in samplers:  # all of them now, and not after the minutes of the first
         steps_of(name, checkpoint.schedule.num_steps)
 
@@ -119,9 +84,13 @@ def measure(
     labels = torch.eye(checkpoint.model.n_cfeat)[torch.arange(samples) % checkpoint.model.n_cfeat]
     for name in samplers:
         start = time.monotonic()
-        images = draw(checkpoint, labels, name, seed, mixed_precision, weight)
+        images = draw(checkpoint, labels, name, seed, mixed_precision, weight, guide_checkpoint)
         how = {"samples": samples, "seed": seed, "bfloat16": mixed_precision, "weight": weight}
         name = name if weight == 1 else f"{name}-weight-{weight:g}"
+        if guide is not None:
+            path = Path(guide)  # a run's file is always called model
+            short = path.resolve().parent.name if path.stem == "model" else path.stem
+            name, how = f"{name}-guide-{short}", how | {"guide": short}
         if colours is not None:
             images, name = few_colours(images, colours), f"{name}-colours-{colours}"
             how |= {"colours": colours}
@@ -143,11 +112,12 @@ def mixed_sheet(real: Tensor, generated: Tensor) -> np.ndarray:
 def show(table: dict) -> None:
     """Prints what `measure` gives, a line for each sampler, with the ratio to the floor."""
     floor = table["other training images"]["frechet"]
-    print(f"{'':28}{'accuracy':>9}{'Fréchet':>9}{'/ floor':>9}{'exact':>8}{'near':>8}{'seconds':>9}")
+    width = max(map(len, table)) + 1
+    print(f"{'':{width}}{'accuracy':>9}{'Fréchet':>9}{'/ floor':>9}{'exact':>8}{'near':>8}{'seconds':>9}")
     for name, row in table.items():
         exact, near = row["copies"]["exact"], row["copies"]["near"]
         print(
-            f"{name:28}{row['accuracy']:>9.1%}{row['frechet']:>9.3f}{row['frechet'] / floor:>9.1f}"
+            f"{name:{width}}{row['accuracy']:>9.1%}{row['frechet']:>9.3f}{row['frechet'] / floor:>9.1f}"
             f"{exact:>8.1%}{near:>8.1%}{row['seconds']:>9.0f}"
         )
 
@@ -174,6 +144,7 @@ def main(arguments: list[str] | None = None) -> int:
     p.add_argument("--samplers", default="ddpm,ddim-20,ddim-50", help="default: ddpm,ddim-20,ddim-50")
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--weight", type=float, default=1.0, help="of guidance (default 1: none)")
+    p.add_argument("--guide", help="a model, asked without context, to guide this one")
     p.add_argument("--colours", type=int, help="at most so many in an image, by k-means (default: as drawn)")
     p.add_argument("--bfloat16", action="store_true", help="sample in bfloat16: faster where it is known")
     p.add_argument(
@@ -200,6 +171,7 @@ def main(arguments: list[str] | None = None) -> int:
             options.bfloat16,
             options.weight,
             options.colours,
+            options.guide,
         )
         if options.write:
             facts = {k: v for k, v in checkpoint.facts.items() if k != "config"}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from .data import ImageData
 from .limits import check_arguments
@@ -55,25 +56,23 @@ class TrainingRun:
 
     def __init__(self, model: nn.Module, ema_decay: float, seed: int):
         self.model = model.to(memory_format=torch.channels_last)  # a layout in which CPUs convolve faster
-
-        def average(averaged: list[Tensor], current: list[Tensor], num_averaged: Tensor) -> None:
-            # A constant decay of 0.999 would still hold a tenth of the random first weights after
-            # 2,000 steps, and draw noise. So it grows to ema_decay with the number of steps.
-            decay = min(ema_decay, (1 + int(num_averaged)) / (10 + int(num_averaged)))
-            get_ema_multi_avg_fn(decay)(averaged, current, num_averaged)
-
-        # use_buffers: BatchNorm's running mean and variance are averaged like the weights.
-        self.averaged = AveragedModel(model, multi_avg_fn=average, use_buffers=True)
+        # The exponential moving average of the weights and of BatchNorm's statistics: better images.
+        self.ema_model, self.ema_decay = copy.deepcopy(self.model).eval(), ema_decay
+        both = ([*net.parameters(), *net.buffers()] for net in (self.ema_model, model))
+        # BatchNorm's count of batches is no floating-point number, and nothing reads it.
+        self.averaged_and_current = [list(filter(Tensor.is_floating_point, values)) for values in both]
         self.optimizer = torch.optim.Adam(model.parameters(), fused=True)
         self.generator = torch.Generator().manual_seed(seed)
         self.order = torch.empty(0, dtype=torch.long)  # this epoch's order of the images
         self.step = 0
         self.loss_history = torch.zeros(0, 2, LOSS_BINS, dtype=torch.float64)
 
-    @property
-    def ema_model(self) -> nn.Module:
-        """The exponential moving average of the weights, in evaluation mode: better images."""
-        return self.averaged.module.eval()
+    def update_average(self) -> None:
+        """Moves ema_model towards model. torch's AveragedModel would walk through all modules for that."""
+        # A constant decay of 0.999 would still hold a tenth of the random first weights after
+        # 2,000 steps, and draw noise. So it grows from 0 to ema_decay with the number of steps.
+        decay = min(self.ema_decay, (1 + self.step) / (10 + self.step)) if self.step else 0.0
+        get_ema_multi_avg_fn(decay)(*self.averaged_and_current, None)
 
     def loss_by_t(self, epoch: int = -1) -> Tensor:
         """An epoch's mean loss for each twentieth of 1 .. T, small t first: (20,), NaN where none fell."""
@@ -92,7 +91,7 @@ class TrainingRun:
     def tensors(self) -> dict[str, Tensor]:
         """Everything as named tensors: models, buffers, Adam's moments, generator, place in the data."""
         result = {f"model.{name}": value for name, value in self.model.state_dict().items()}
-        result |= {f"ema.{name}": value for name, value in self.averaged.state_dict().items()}
+        result |= {f"ema.{name}": value for name, value in self.ema_model.state_dict().items()}
         for index, moments in self.optimizer.state_dict()["state"].items():
             result |= {f"adam.{index}.{name}": value for name, value in moments.items()}
         result |= {"generator": self.generator.get_state(), "order": self.order}
@@ -105,7 +104,7 @@ class TrainingRun:
             return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 
         self.model.load_state_dict(part("model."))
-        self.averaged.load_state_dict(part("ema."))
+        self.ema_model.load_state_dict(part("ema.module.") or part("ema."))  # older files: module
         parameters, moments = list(self.model.parameters()), {}
         for name, value in part("adam.").items():
             index, key = name.split(".")
@@ -175,6 +174,7 @@ def train(
         group["initial_lr"] = learning_rate
     scheduler = torch.optim.lr_scheduler.LambdaLR(run.optimizer, rate_factor, last_epoch=run.step - 1)
 
+    parameters, buffers = list(model.parameters()), list(model.buffers())
     while run.step < num_steps:
         place = run.step % steps_per_epoch
         if place == 0:
@@ -185,7 +185,7 @@ def train(
         keep = torch.rand(batch_size, 1, generator=run.generator) >= context_dropout  # 1 = keep
 
         model.train()
-        buffers = [buffer.clone() for buffer in model.buffers()]
+        before = [buffer.clone() for buffer in buffers]
         here, t_here, noise, keep = (processes.own(whole).to(device) for whole in (chosen, t, noise, keep))
         with torch.autocast(device.type, torch.bfloat16, enabled=mixed_precision):
             losses = noise_prediction_loss(model, schedule, images[here], t_here, noise, labels[here] * keep)
@@ -193,19 +193,19 @@ def train(
         used_rate = scheduler.get_last_lr()[0]
         run.optimizer.zero_grad()
         loss.backward()
-        gradients = [p.grad for p in model.parameters()]
-        processes.average([loss.detach(), *gradients, *filter(Tensor.is_floating_point, model.buffers())])
+        gradients = [p.grad for p in parameters]
+        processes.average([loss.detach(), *gradients, *filter(Tensor.is_floating_point, buffers)])
         gradient = torch.nn.utils.get_total_norm(gradients)
         if not (loss + gradient).isfinite():
-            for buffer, before in zip(model.buffers(), buffers):
-                buffer.copy_(before)  # the forward has moved BatchNorm's averages
+            for buffer, value in zip(buffers, before):
+                buffer.copy_(value)  # the forward has moved BatchNorm's averages
             raise FloatingPointError(
                 f"the loss is {loss.item()}, its gradient {gradient.item()} at step {run.step + 1}: the rate "
                 f"{learning_rate:g} may be too high, or an image not finite. The model is as it was before."
             )
         run.optimizer.step()
         scheduler.step()
-        run.averaged.update_parameters(model)
+        run.update_average()
         run.step += 1
         epoch = (run.step - 1) // steps_per_epoch + 1
         losses = processes.gather(losses.detach())

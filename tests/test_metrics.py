@@ -10,7 +10,8 @@ from PIL import Image
 from diffusion_lib.checkpoints import load_checkpoint, save_checkpoint
 from diffusion_lib.classifier import SpriteClassifier, fit_classifier
 from diffusion_lib.data import load_images
-from diffusion_lib.evaluate import draw, main, split_real
+from diffusion_lib.drawing import draw
+from diffusion_lib.evaluate import main, split_real
 from diffusion_lib.metrics import (
     class_accuracy,
     count_copies,
@@ -120,6 +121,16 @@ def test_the_command_measures_a_checkpoint(tmp_path, capsys):
     assert main([*arguments[:3], "--samplers", "ddim-2", "--weight", "2", "--write"]) == 0
     kept = load_checkpoint(tmp_path / "new.safetensors").facts["quality"]
     assert kept["ddim-2"] == table["ddim-2"] and kept["ddim-2-weight-2"]["weight"] == 2
+    torch.manual_seed(1)
+    save_checkpoint(tmp_path / "worse.safetensors", ContextUnet(3, 16, 2, 16), NoiseSchedule.linear(4))
+    with_guide = ["--samplers", "ddim-2", "--weight", "3", "--guide", str(tmp_path / "worse.safetensors")]
+    assert main([*arguments[:3], *with_guide, "--write"]) == 0
+    capsys.readouterr()
+    by_worse = load_checkpoint(tmp_path / "new.safetensors").facts["quality"]["ddim-2-weight-3-guide-worse"]
+    assert by_worse["guide"] == "worse" and by_worse["weight"] == 3
+    assert main([*arguments[:3], *with_guide[:4]]) == 0
+    unguided = json.loads(capsys.readouterr().out.splitlines()[-1])["ddim-2-weight-3"]
+    assert by_worse["frechet"] != unguided["frechet"]
     with_palette = ["--samplers", "ddim-2", "--colours", "3", "--sheets", str(tmp_path / "few")]
     assert main([*arguments[:3], *with_palette]) == 0
     assert list(json.loads(capsys.readouterr().out.splitlines()[-1]))[-1] == "ddim-2-colours-3"
@@ -128,6 +139,14 @@ def test_the_command_measures_a_checkpoint(tmp_path, capsys):
     small, labels = load_checkpoint("small"), torch.eye(5)
     plain, weighted = (draw(small, labels, "ddim-4", seed=0, weight=weight) for weight in (1.0, 2.0))
     assert (plain - weighted).abs().mean() > 0.01
+    by_itself, by_none = (
+        draw(small, labels, "ddim-4", seed=0, weight=w, guide=small) for w in (2.0, 0.0)
+    )  # the model without context is the guide of classifier-free guidance
+    assert (by_itself - weighted).abs().max() < 1e-3
+    assert torch.equal(by_none, draw(small, labels, "ddim-4", seed=0, weight=0.0))
+    better = load_checkpoint("better")
+    of_better = draw(small, labels, "ddim-4", seed=0, weight=0.0, guide=better)
+    assert torch.equal(of_better, draw(better, labels, "ddim-4", seed=0, weight=0.0)), "the guide alone"
     names = sorted(path.name for path in (tmp_path / "sheets").iterdir())
     assert names == ["ddim-2-mixed.png", "ddim-2.png", "ddpm-mixed.png", "ddpm.png"]
 
@@ -135,12 +154,17 @@ def test_the_command_measures_a_checkpoint(tmp_path, capsys):
 def test_the_command_refuses_what_it_cannot_measure(tmp_path, capsys):
     save_checkpoint(tmp_path / "grey.safetensors", ContextUnet(1, 8, 10, 16), NoiseSchedule.linear(4))
     save_checkpoint(tmp_path / "new.safetensors", ContextUnet(3, 8, 5, 16), NoiseSchedule.linear(4))
+    grey = str(tmp_path / "grey.safetensors")
     for arguments, message in (
         (["grey.safetensors"], "the model must draw sprites"),
         (["new.safetensors", "--samples", "64"], "--samples must be more than 64, got 64"),
         (["new.safetensors", "--samplers", "euler-20"], "a sampler must be"),
         (["new.safetensors", "--samplers", "ddpm,ddim-0"], "1 .. 4 steps, got 'ddim-0'"),
         (["new.safetensors", "--colours", "0"], "--colours must be at least 1, got 0"),
+        (["new.safetensors", "--weight", "2", "--guide", "nobody"], "there is no checkpoint"),
+        (["new.safetensors", "--guide", "small"], "a guide needs a weight other than 1"),
+        (["new.safetensors", "--weight", "2", "--guide", "small"], "with the model's schedule"),
+        (["new.safetensors", "--weight", "2", "--guide", grey], "the guide must draw the same images"),
         (["runs/mine", "--write"], "there is no checkpoint"),
         (["nothing.safetensors"], "there is no checkpoint"),
         (["new.pth", "--write"], "--write needs a .safetensors file, got new.pth"),

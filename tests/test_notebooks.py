@@ -25,7 +25,7 @@ HAND_BUILT = {
     "02_forward_noising": {"add_noise"},
     "03_training": {"noise_prediction_loss"},
     "04_ddpm_sampling": {"ddpm_step", "sample_ddpm"},
-    "05_context": {"guided"},
+    "05_context": {"guided", "guided_by"},
     "06_ddim": {"ddim_step", "sample_ddim"},
 }
 HOME = re.compile(r"# from (diffusion_lib\.\w+)\n")

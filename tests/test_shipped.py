@@ -7,7 +7,7 @@ import torch
 
 from diffusion_lib.checkpoints import FOLDER, load_checkpoint
 from diffusion_lib.data import load_images
-from diffusion_lib.evaluate import draw
+from diffusion_lib.drawing import draw
 from diffusion_lib.metrics import class_accuracy, load_classifier
 from diffusion_lib.train import fingerprint
 

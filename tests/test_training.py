@@ -210,6 +210,16 @@ def test_a_resumed_run_is_the_same_bit_for_bit(stop_at):
     assert_same_tensors((rest[-1].run if rest else None).tensors() if rest else twice, whole)
 
 
+def test_a_state_of_the_first_version_is_taken_up():
+    """It kept the average in torch's AveragedModel, under other names."""
+    saved = {k: v.clone() for k, v in run(make_model(), steps=2)[-1].run.tensors().items()}
+    older = {k.replace("ema.", "ema.module."): v for k, v in saved.items()}
+    assert older.keys() != saved.keys()
+    older["ema.n_averaged"] = torch.tensor(2)
+    resumed = run(make_model(seed=9), resume=older)[-1].run.tensors()
+    assert_same_tensors(resumed, run(make_model(seed=8), resume=saved)[-1].run.tensors())
+
+
 def test_sampling_between_steps_changes_nothing():
     """The caller may draw from the model, and leave it in evaluation mode, at each step."""
     plain = run(make_model())[-1].run.tensors()

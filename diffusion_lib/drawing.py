@@ -1,0 +1,71 @@
+"""Samples of a checkpoint by the name of a sampler: "ddpm", "ddim-20"."""
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from .autoguidance import guided_by
+from .checkpoints import Checkpoint
+from .folding import folded
+from .guidance import clipped, guided
+from .samplers import last, sample_ddim, sample_ddpm
+
+
+def steps_of(sampler: str, total_steps: int) -> int:
+    """The network evaluations of "ddpm", all steps, or of "ddim-20", here 20. ValueError for other names."""
+    if sampler == "ddpm":
+        return total_steps
+    kind, _, count = sampler.partition("-")
+    if kind != "ddim" or not count.isdecimal() or not 1 <= int(count) <= total_steps:
+        raise ValueError(f'a sampler must be "ddpm" or "ddim-" and 1 .. {total_steps} steps, got {sampler!r}')
+    return int(count)
+
+
+def draw(
+    checkpoint: Checkpoint,
+    labels: Tensor,
+    sampler: str,
+    seed: int,
+    mixed_precision: bool = False,
+    weight: float = 1.0,
+    guide: Checkpoint | None = None,
+) -> Tensor:
+    """A sample for each label, with a progress bar. sampler is "ddpm", or "ddim-20" for 20 steps.
+
+    weight is that of guidance; 1 is plain conditioning. The guide is asked without context: the model itself,
+    or another one with the same schedule. mixed_precision lets the convolutions compute in bfloat16, which is
+    faster where the processor knows it. Raises ValueError for another sampler or a guide that does not fit.
+    """
+    check_guide(checkpoint, guide, weight)
+    model, schedule = folded(checkpoint.model), checkpoint.schedule
+    if guide is None:
+        plain = guided(model, schedule, labels, weight)
+    else:
+        plain = guided_by(guided(folded(guide.model), schedule), guided(model, schedule, labels), weight)
+
+    def network(x_t: Tensor, t) -> Tensor:
+        with torch.autocast(x_t.device.type, torch.bfloat16, enabled=mixed_precision):
+            return plain(x_t, t).to(x_t.dtype)
+
+    predict_noise = clipped(network, schedule)
+    generator = torch.Generator().manual_seed(seed)
+    size = (len(labels), model.in_channels, model.height, model.height)
+    x_T = torch.randn(size, generator=generator)
+    num_steps = steps_of(sampler, schedule.num_steps)
+    if sampler == "ddpm":
+        steps = sample_ddpm(predict_noise, schedule, x_T, generator=generator)
+    else:
+        steps = sample_ddim(predict_noise, schedule, x_T, num_steps=num_steps, generator=generator)
+    return last(tqdm(steps, total=num_steps + 1, desc=sampler, dynamic_ncols=True))
+
+
+def check_guide(checkpoint: Checkpoint, guide: Checkpoint | None, weight: float) -> None:
+    """ValueError if the guide's images or its schedule are not the model's, or if weight is 1."""
+    if guide is None:
+        return
+    if weight == 1:
+        raise ValueError("a guide needs a weight other than 1, which leaves it out")
+    if any(guide.model.config[key] != checkpoint.model.config[key] for key in ("in_channels", "height")):
+        raise ValueError(f"the guide must draw the same images, this one has {guide.model.config}")
+    if not torch.equal(guide.schedule.beta, checkpoint.schedule.beta):
+        raise ValueError("the guide must have been trained with the model's schedule, this one has another")
