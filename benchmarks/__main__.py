@@ -48,8 +48,8 @@ def render(parts: dict) -> str:
         "# Measured",
         "",
         "`python -m benchmarks` makes this page. Ratios are medians with their range; both sides of a ratio "
-        "of times are timed in turn, in one process. The last part, which trains for hours, keeps the runs "
-        "that are stored.",
+        "of times are timed in turn, in the same process. The last part, which trains for hours, keeps the "
+        "runs that are stored.",
     ]
     for name, (title, _) in PARTS.items():
         if name in parts:

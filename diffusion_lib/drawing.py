@@ -33,8 +33,9 @@ def draw(
     """A sample for each label, with a progress bar. sampler is "ddpm", or "ddim-20" for 20 steps.
 
     weight is that of guidance; 1 is plain conditioning. The guide is asked without context: the model itself,
-    or another one with the same schedule. mixed_precision lets the convolutions compute in bfloat16, which is
-    faster where the processor knows it. Raises ValueError for another sampler or a guide that does not fit.
+    or another one with the same schedule. mixed_precision lets the convolutions and the sum of guidance
+    compute in bfloat16, which is faster where the processor knows it. Raises ValueError for another sampler
+    or a guide that does not fit.
     """
     check_guide(checkpoint, guide, weight)
     model, schedule = folded(checkpoint.model), checkpoint.schedule

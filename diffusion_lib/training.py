@@ -56,10 +56,10 @@ class TrainingRun:
 
     def __init__(self, model: nn.Module, ema_decay: float, seed: int):
         self.model = model.to(memory_format=torch.channels_last)  # a layout in which CPUs convolve faster
-        # The exponential moving average of the weights and of BatchNorm's statistics: better images.
+        # The exponential moving average of the weights and of BatchNorm's statistics: better images. To
+        # move it, copy it: the lists below hold its tensors.
         self.ema_model, self.ema_decay = copy.deepcopy(self.model).eval(), ema_decay
         both = ([*net.parameters(), *net.buffers()] for net in (self.ema_model, model))
-        # BatchNorm's count of batches is no floating-point number, and nothing reads it.
         self.averaged_and_current = [list(filter(Tensor.is_floating_point, values)) for values in both]
         self.optimizer = torch.optim.Adam(model.parameters(), fused=True)
         self.generator = torch.Generator().manual_seed(seed)
@@ -104,7 +104,7 @@ class TrainingRun:
             return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 
         self.model.load_state_dict(part("model."))
-        self.ema_model.load_state_dict(part("ema.module.") or part("ema."))  # older files: module
+        self.ema_model.load_state_dict(part("ema.module." if "ema.n_averaged" in tensors else "ema."))
         parameters, moments = list(self.model.parameters()), {}
         for name, value in part("adam.").items():
             index, key = name.split(".")
