@@ -122,8 +122,9 @@ def test_the_command_measures_a_checkpoint(tmp_path, capsys):
     kept = load_checkpoint(tmp_path / "new.safetensors").facts["quality"]
     assert kept["ddim-2"] == table["ddim-2"] and kept["ddim-2-weight-2"]["weight"] == 2
     torch.manual_seed(1)
-    save_checkpoint(tmp_path / "worse.safetensors", ContextUnet(3, 16, 2, 16), NoiseSchedule.linear(4))
-    with_guide = ["--samplers", "ddim-2", "--weight", "3", "--guide", str(tmp_path / "worse.safetensors")]
+    worse = tmp_path / "worse" / "model.safetensors"  # as a run names it: the folder tells it from others
+    save_checkpoint(worse, ContextUnet(3, 16, 2, 16), NoiseSchedule.linear(4))
+    with_guide = ["--samplers", "ddim-2", "--weight", "3", "--guide", str(worse)]
     assert main([*arguments[:3], *with_guide, "--write"]) == 0
     capsys.readouterr()
     by_worse = load_checkpoint(tmp_path / "new.safetensors").facts["quality"]["ddim-2-weight-3-guide-worse"]

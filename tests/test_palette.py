@@ -24,6 +24,14 @@ def test_a_flat_drawing_with_noise_becomes_flat_again(generator):
             assert count(image[:, places == colour]) == 1
 
 
+def test_a_ground_that_is_mostly_pure_white_becomes_pure_white(generator):
+    image = torch.ones(1, 3, 8, 8)
+    image[:, :, :, :2] -= 0.03 * torch.rand(1, 3, 8, 2, generator=generator)  # a quarter is a hair darker
+    image[:, :, :, 6:] = -1 + 0.03 * torch.rand(1, 3, 8, 2, generator=generator)
+    flat = few_colours(image, 2)
+    assert torch.equal(flat[:, :, :, :6], torch.ones(1, 3, 8, 6)) and count(flat[0]) == 2
+
+
 def test_what_has_few_colours_stays_as_it_is():
     images = load_images("sprites").images[::480]
     few = [count(image) <= 12 for image in images]
