@@ -2,6 +2,7 @@
 
 import copy
 import multiprocessing
+import statistics
 import time
 from concurrent.futures import ProcessPoolExecutor
 
@@ -18,12 +19,11 @@ from diffusion_lib.unet import ContextUnet
 from .timing import nothing_compiled, ratios, spread
 
 
-def overhead(processes: int = 7, repeats: int = 13) -> list[str]:
-    """A sampler against as many bare forwards in inference mode, at three batch sizes.
+def overhead(processes: int = 7) -> list[str]:
+    """A step of a sampler against a bare forward in inference mode, at three batch sizes.
 
-    Many short runs in turn, a tenth of a second each: over longer ones a laptop's clock drifts by more
-    than what is looked for. And in several processes, one after the other: all ratios of one process may lie
-    some percent beside those of the next.
+    Step and forward in turn, because a laptop's clock drifts by more than what is looked for. And in several
+    processes, one after the other: all ratios of one process may lie some percent beside those of the next.
     """
     lines = [
         "| batch | DDPM ÷ bare forwards | DDIM ÷ bare forwards | guidance ÷ plain |",
@@ -31,37 +31,39 @@ def overhead(processes: int = 7, repeats: int = 13) -> list[str]:
     ]
     fresh = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, fresh, max_tasks_per_child=1) as pool:
-        for batch, steps in ((1, 40), (16, 12), (64, 4)):
-            rows = pool.map(overhead_at, *([value] * processes for value in (batch, steps, repeats)))
-            columns = [sum(parts, []) for parts in zip(*rows)]
-            lines.append(f"| {batch} | " + " | ".join(map(spread, columns)) + " |")
-    steps = "Runs of 40, 12 and 4 steps, so that many fit in turn; a step costs the same in a longer run."
-    return [*lines, "", f"{steps} {repeats} times in each of {processes} processes."]
+        for batch, steps in ((1, 400), (16, 150), (64, 50)):
+            rows = pool.map(overhead_at, *([value] * processes for value in (batch, steps)))
+            lines.append(f"| {batch} | " + " | ".join(map(spread, zip(*rows))) + " |")
+    return [
+        *lines,
+        "",
+        "A process times 400, 150 or 50 steps, each beside a bare forward, and gives their median. "
+        f"The table has median and range of {processes} processes.",
+    ]
 
 
-def overhead_at(batch: int, steps: int, repeats: int) -> tuple[list[float], ...]:
-    """The ratios of a row. A step costs the same in a schedule of any length, so `steps` is all of them."""
+def overhead_at(batch: int, steps: int) -> tuple[float, ...]:
+    """The ratios of a row, each the median over all steps of a run."""
     model = load_checkpoint("small").model
-    schedule = NoiseSchedule.linear(steps, 1e-3, 0.2)
+    schedule = NoiseSchedule.linear(steps, 1e-3, 0.05)
     context = torch.eye(5)[torch.arange(batch) % 5]
-    x_T = torch.randn(batch, 3, 16, 16)
+    x_T, t = torch.randn(batch, 3, 16, 16), torch.full((1,), 0.5)
 
     def bare():
         with torch.inference_mode():
-            for t in range(steps, 0, -1):
-                model(x_T, torch.full((1,), t / steps), context)
+            model(x_T, t, context)
 
     def ddpm(weight=1.0):
         predict_noise = guided(model, schedule, context, weight)
-        last(sample_ddpm(predict_noise, schedule, x_T, generator=torch.Generator()))
+        return sample_ddpm(predict_noise, schedule, x_T, generator=torch.Generator()).__next__
 
     def ddim():
-        last(sample_ddim(guided(model, schedule, context), schedule, x_T, num_steps=steps))
+        return sample_ddim(guided(model, schedule, context), schedule, x_T, num_steps=steps).__next__
 
-    return (
-        ratios(ddpm, bare, repeats, f"DDPM, batch {batch}"),
-        ratios(ddim, bare, repeats, f"DDIM, batch {batch}"),
-        ratios(lambda: ddpm(2.0), ddpm, repeats, f"guidance, batch {batch}"),
+    pairs = {"DDPM": (ddpm(), bare), "DDIM": (ddim(), bare), "guidance": (ddpm(2.0), ddpm())}
+    return tuple(
+        statistics.median(ratios(ours, other, steps, f"{name}, batch {batch}"))
+        for name, (ours, other) in pairs.items()
     )
 
 

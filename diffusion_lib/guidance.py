@@ -25,8 +25,8 @@ def guided(model: nn.Module, schedule: NoiseSchedule, context: Tensor | None = N
 
     def predict_noise(x_t: Tensor, t) -> Tensor:
         _check_eval(model)
-        t = torch.as_tensor(schedule.index(t), dtype=x_t.dtype, device=x_t.device)
-        t = t.reshape(-1) / schedule.num_steps
+        t, T = schedule.index(t), schedule.num_steps
+        t = x_t.new_full((1,), t / T) if isinstance(t, int) else t.to(x_t).reshape(-1) / T
         c = _for_each_image(context, x_t)
         if not doubled:
             return model(x_t, t, c)

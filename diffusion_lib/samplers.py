@@ -18,15 +18,22 @@ PredictNoise = Callable[[Tensor, int], Tensor]
 
 @dataclass(frozen=True, eq=False)
 class SamplingStep:
-    """One network evaluation: at step t, on x_t, it predicted this noise, which implies this clean image.
+    """One network evaluation: at step t of this schedule, on x_t, it predicted this noise.
 
-    The last one of a loop has t = 0, the finished image as x_t and predicted_clean, and no noise.
+    The last one of a loop has t = 0, the finished image as x_t, and no noise.
     """
 
     t: int
     x_t: Tensor
     predicted_noise: Tensor | None
-    predicted_clean: Tensor
+    schedule: NoiseSchedule
+
+    @property
+    def predicted_clean(self) -> Tensor:
+        """The clean image that the noise implies, computed when asked for; x_t itself in the last one."""
+        if self.predicted_noise is None:
+            return self.x_t
+        return predict_clean(self.schedule, self.x_t, self.t, self.predicted_noise)
 
 
 def ddpm_step(
@@ -70,10 +77,10 @@ def ddim_step(
     if not 0 <= eta <= 1:
         raise ValueError(f"eta must lie between 0 and 1, got {eta}")
     predicted_clean = predict_clean(schedule, x_t, t, predicted_noise)
-    t, t_next = schedule.index(t, lowest=1), schedule.index(t_next)
-    if not bool(torch.as_tensor(t_next < t).all()):
+    alpha_bar, alpha_bar_next = schedule.at(t, lowest=1).alpha_bar, schedule.at(t_next).alpha_bar
+    in_order = t_next < t
+    if not (in_order.all() if isinstance(in_order, Tensor) else in_order):
         raise ValueError(f"t_next must be smaller than t, got t_next = {t_next} and t = {t}")
-    alpha_bar, alpha_bar_next = schedule.at(t).alpha_bar, schedule.at(t_next).alpha_bar
     sigma = eta * ((1 - alpha_bar_next) / (1 - alpha_bar) * (1 - alpha_bar / alpha_bar_next)) ** 0.5
     direction = abs(1 - alpha_bar_next - sigma**2) ** 0.5  # abs: rounding may end just below 0
     x_next = per_image(alpha_bar_next**0.5, x_t) * predicted_clean
@@ -103,10 +110,10 @@ def sample_ddpm(
     for t in range(schedule.num_steps, 0, -1):
         with torch.no_grad():  # not across the yield: the caller would run without gradients, too
             predicted_noise = predict_noise(x_t, t)
-        yield SamplingStep(t, x_t, predicted_noise, predict_clean(schedule, x_t, t, predicted_noise))
+        yield SamplingStep(t, x_t, predicted_noise, schedule)
         fresh_noise = standard_normal(x_t, generator)
         x_t = ddpm_step(schedule, x_t, t, predicted_noise, fresh_noise, variance)
-    yield SamplingStep(0, x_t, None, x_t)
+    yield SamplingStep(0, x_t, None, schedule)
 
 
 def sample_ddim(
@@ -128,10 +135,10 @@ def sample_ddim(
     for t, t_next in zip(times[:-1], times[1:]):
         with torch.no_grad():
             predicted_noise = predict_noise(x_t, t)
-        yield SamplingStep(t, x_t, predicted_noise, predict_clean(schedule, x_t, t, predicted_noise))
+        yield SamplingStep(t, x_t, predicted_noise, schedule)
         fresh_noise = standard_normal(x_t, generator) if eta > 0 else None
         x_t = ddim_step(schedule, x_t, t, t_next, predicted_noise, eta, fresh_noise)
-    yield SamplingStep(0, x_t, None, x_t)
+    yield SamplingStep(0, x_t, None, schedule)
 
 
 def ddim_times(total_steps: int, num_steps: int) -> list[int]:

@@ -41,8 +41,7 @@ class NoiseSchedule:
         if beta.ndim != 1 or len(beta) == 0:
             raise ValueError(f"beta must be a row of numbers, got shape {tuple(beta.shape)}")
         if not bool(((beta > 0) & (beta < 1)).all()):
-            low, high = beta.min().item(), beta.max().item()
-            raise ValueError(f"each beta must lie between 0 and 1, got {low:g} to {high:g}")
+            raise ValueError(f"each beta must lie between 0 and 1, got {beta.min():g} to {beta.max():g}")
         beta = torch.cat([beta.new_zeros(1), beta])
         alpha = 1 - beta
         if alpha.prod() == 0:
@@ -76,8 +75,7 @@ class NoiseSchedule:
     def to(self, device_or_dtype) -> NoiseSchedule:
         """The same schedule on another device or in another dtype (float32 on MPS, which has no other)."""
         arrays = (self.beta, self.alpha, self.alpha_bar)
-        to_dtype = isinstance(device_or_dtype, torch.dtype)
-        if not to_dtype and torch.device(device_or_dtype).type == "mps":
+        if str(device_or_dtype).startswith("mps"):
             arrays = tuple(array.float() for array in arrays)
         return NoiseSchedule(*(array.to(device_or_dtype) for array in arrays))
 
@@ -88,12 +86,11 @@ class NoiseSchedule:
         """
         if isinstance(t, Tensor):
             if t.dtype != torch.long or t.ndim > 1 or t.numel() == 0:
-                got = f"{t.dtype} of shape {tuple(t.shape)}"
-                raise ValueError(f"t must be an int or a LongTensor of shape (batch,), got {got}")
+                raise ValueError(f"t must be an int or a LongTensor (batch,), got {t.dtype} {tuple(t.shape)}")
             t = t.to(self.beta.device)
             low, high = t.min().item(), t.max().item()
         elif isinstance(t, bool) or not hasattr(t, "__index__"):
-            raise ValueError(f"t must be an int or a LongTensor of shape (batch,), got {t!r}")
+            raise ValueError(f"t must be an int or a LongTensor (batch,), got {t!r}")
         else:
             low = high = t = t.__index__()  # NumPy's integers are welcome
         if low < lowest or high > self.num_steps:

@@ -56,8 +56,7 @@ class TrainingRun:
 
     def __init__(self, model: nn.Module, ema_decay: float, seed: int):
         self.model = model.to(memory_format=torch.channels_last)  # a layout in which CPUs convolve faster
-        # The exponential moving average of the weights and of BatchNorm's statistics: better images. To
-        # move it, copy it: the lists below hold its tensors.
+        # The exponential moving average: better images. To move it, copy it: the lists hold its tensors.
         self.ema_model, self.ema_decay = copy.deepcopy(self.model).eval(), ema_decay
         both = ([*net.parameters(), *net.buffers()] for net in (self.ema_model, model))
         self.averaged_and_current = [list(filter(Tensor.is_floating_point, values)) for values in both]
@@ -85,8 +84,7 @@ class TrainingRun:
             row = torch.zeros(1, 2, LOSS_BINS, dtype=torch.float64)
             self.loss_history = torch.cat((self.loss_history, row))
         losses = losses.cpu().double()  # MPS has no float64
-        both = torch.stack((losses, torch.ones_like(losses)))
-        self.loss_history[-1].index_add_(1, which, both)
+        self.loss_history[-1].index_add_(1, which, torch.stack((losses, torch.ones_like(losses))))
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything as named tensors: models, buffers, Adam's moments, generator, place in the data."""
@@ -170,8 +168,7 @@ def train(
     def rate_factor(step: int) -> float:
         return min((step + 1) / max(warmup_steps, 1), 1.0) * (1 - step / num_steps)
 
-    for group in run.optimizer.param_groups:
-        group["initial_lr"] = learning_rate
+    run.optimizer.param_groups[0]["initial_lr"] = learning_rate
     scheduler = torch.optim.lr_scheduler.LambdaLR(run.optimizer, rate_factor, last_epoch=run.step - 1)
 
     parameters, buffers = list(model.parameters()), list(model.buffers())

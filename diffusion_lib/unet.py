@@ -145,8 +145,7 @@ class ContextUnet(nn.Module):
         """The predicted noise, shaped like x.
 
         x  (batch, in_channels, height, height)
-        t  step / T, a number between 0 and 1 for each image, (batch,), or one for all, (1,); more
-           axes of length 1 are welcome
+        t  step / T, between 0 and 1, (batch,) or (1,) for all; more axes of length 1 are welcome
         c  context (batch, n_cfeat); None means all zeros, which stands for "no context"
         """
         c = x.new_zeros(len(x), self.n_cfeat) if c is None else c

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from ..samplers import SamplingStep
+from ..schedule import NoiseSchedule
 
 
 def choose_frames(steps, num_frames):
@@ -37,7 +38,8 @@ def test(choose) -> str | None:
     """Runs of several lengths; what is wrong in a sentence, None if nothing is."""
     for num_steps, num_frames in ((500, 9), (500, 8), (7, 4), (20, 21), (10, 2), (50, 20)):
         x = torch.zeros(1, 1)
-        steps = [SamplingStep(t, x, x if t else None, x) for t in range(num_steps, -1, -1)]
+        schedule = NoiseSchedule.linear(num_steps)
+        steps = [SamplingStep(t, x, x if t else None, schedule) for t in range(num_steps, -1, -1)]
         given = list(steps)
         got = choose(given, num_frames)
         complaint = _wrong_frames(got, steps, num_frames)

@@ -67,7 +67,7 @@ def wrong_ddpm(kind: str, predict_noise, schedule, x_T: Tensor, generator) -> It
     for t in range(schedule.num_steps, 0, -1):
         with torch.no_grad():
             predicted = predict_noise(x_t, t)
-        yield SamplingStep(t, x_t, predicted, predict_clean(schedule, x_t, t, predicted))
+        yield SamplingStep(t, x_t, predicted, schedule)
         noise, beta = standard_normal(x_t, generator), float(schedule.beta[t])
         if kind == "no_noise":
             noise = torch.zeros_like(noise)
@@ -78,7 +78,7 @@ def wrong_ddpm(kind: str, predict_noise, schedule, x_T: Tensor, generator) -> It
         x_t = ddpm_step(schedule, x_t, t, predicted, noise)
         if kind == "last_noise" and t == 1:
             x_t = x_t + beta**0.5 * noise
-    yield SamplingStep(0, x_t, None, x_t)
+    yield SamplingStep(0, x_t, None, schedule)
 
 
 def wrapped_ddim(predict_noise, schedule, x_T: Tensor, num_steps: int = 30) -> Iterator[SamplingStep]:
@@ -87,10 +87,10 @@ def wrapped_ddim(predict_noise, schedule, x_T: Tensor, num_steps: int = 30) -> I
     for t in range(schedule.num_steps, 0, -stride):
         with torch.no_grad():
             predicted = predict_noise(x_t, t)
+        yield SamplingStep(t, x_t, predicted, schedule)
         clean = predict_clean(schedule, x_t, t, predicted)
-        yield SamplingStep(t, x_t, predicted, clean)
         x_t = add_noise(schedule, clean, (t - stride) % (schedule.num_steps + 1), predicted)
-    yield SamplingStep(0, x_t, None, x_t)
+    yield SamplingStep(0, x_t, None, schedule)
 
 
 def stretched(images: Tensor) -> Tensor:

@@ -113,7 +113,7 @@ class DdimExplorer(Panel):
             self._make_cell(setting)
         self.chosen: Setting | None = None
         self.heading = ipywidgets.HTML()
-        nothing = SamplingStep(0, self.x_T[:1], None, self.x_T[:1])
+        nothing = SamplingStep(0, self.x_T[:1], None, schedule)
         self.player = StepPlayer([nothing])
         self.player.layout.display = "none"  # until there is a path
         grid = ipywidgets.GridBox([self._boxes[setting] for setting in self.settings[:-1]])

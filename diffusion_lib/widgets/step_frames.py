@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from PIL import Image
 
 from ..data import to_display
@@ -20,14 +19,14 @@ class Frames:
     """Some of the steps of a run, as pictures.
 
     pixels (frames, samples, 3 panels, height, width, 3) uint8; for each frame its true t, how many
-    network evaluations were made up to it, and its noise level sqrt(1 - alpha_bar_t), None where the step
-    does not tell it. num_steps and num_evaluations count the whole run.
+    network evaluations were made up to it, and its noise level sqrt(1 - alpha_bar_t). num_steps and
+    num_evaluations count the whole run.
     """
 
     pixels: np.ndarray
     t: list[int]
     evaluations: list[int]
-    noise_level: list[float | None]
+    noise_level: list[float]
     num_steps: int
     num_evaluations: int
 
@@ -73,7 +72,7 @@ def collect(steps: Iterable[SamplingStep], max_frames: int = 60) -> Frames:
         pixels.append(panels(step))
         times.append(int(step.t))
         evaluations.append(made)
-        levels.append(noise_level(step))
+        levels.append((1 - step.schedule.at(step.t).alpha_bar) ** 0.5)
     if not times:
         raise ValueError("there is no step to play: the sampler was already run to its end")
     every = Frames(np.stack(pixels), times, evaluations, levels, len(times), made)
@@ -90,31 +89,6 @@ def panels(step: SamplingStep) -> np.ndarray:
     return np.stack((x_t, noise, to_display(step.predicted_clean)), axis=1)
 
 
-def noise_level(step: SamplingStep) -> float | None:
-    """sqrt(1 - alpha_bar_t), read off the step: it is the b in x_t = a * x_0 + b * noise (DDPM, eq. 4).
-
-    a and b by least squares; None if they do not fit or a^2 + b^2 is not 1, which is so where the clean
-    image was changed after the prediction, and if the noise is a multiple of the clean image.
-    """
-    if step.predicted_noise is None:
-        return 0.0 if step.t == 0 else None
-    parts = (step.predicted_clean, step.predicted_noise, step.x_t)
-    # Eight images are enough, and quick.
-    clean, noise, x_t = (part[:8].detach().cpu().double().flatten() for part in parts)
-    matrix = torch.stack((clean, noise), dim=1)
-    # Each column to length 1 first: at t near T the clean image may be a thousand times the noise.
-    lengths = matrix.norm(dim=0)
-    if not torch.isfinite(lengths).all() or (lengths == 0).any():
-        return None
-    cosine = (clean @ noise) / lengths.prod()
-    if 1 - cosine.abs() < 1e-6:  # one is a multiple of the other: many a and b would fit
-        return None
-    found = torch.linalg.lstsq(matrix / lengths, x_t[:, None]).solution[:, 0] / lengths
-    error = (matrix @ found - x_t).norm()
-    fits = error <= 1e-3 * x_t.norm() and abs(found.square().sum().item() - 1) < 0.02
-    return abs(found[1].item()) if fits else None
-
-
 def evenly(total: int, count: int) -> list[int]:
     """At most `count` of the indices 0 .. total - 1, evenly spaced, the first and the last among them."""
     if total <= count:
@@ -122,11 +96,10 @@ def evenly(total: int, count: int) -> list[int]:
     return [round(i * (total - 1) / (count - 1)) for i in range(count)]
 
 
-def caption(t: int, noise_level: float | None, evaluations: int, of: int, highest_t: int) -> str:
+def caption(t: int, noise_level: float, evaluations: int, of: int, highest_t: int) -> str:
     """t, the noise level and the network evaluations so far; as wide at each step, so that nothing jumps."""
-    level = "unknown" if noise_level is None else f"{noise_level:.3f}"
     t, evaluations = _padded(t, highest_t), _padded(evaluations, of)
-    return f"t = {t} · noise level √(1−ᾱ) = {level} · network evaluations: {evaluations} of {of}"
+    return f"t = {t} · noise level √(1−ᾱ) = {noise_level:.3f} · network evaluations: {evaluations} of {of}"
 
 
 def _padded(number: int, highest: int) -> str:

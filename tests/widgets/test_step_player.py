@@ -37,10 +37,11 @@ def walk(num_steps=6, **of_noise):
 
 def long_walk(samples=1, size=16, num_steps=500):
     """Pure noise everywhere, which no PNG makes smaller: the worst case."""
+    schedule = NoiseSchedule.linear(num_steps)
     for t in range(num_steps, 0, -1):
         x_t = torch.randn(samples, 3, size, size)
-        yield SamplingStep(t, x_t, torch.randn_like(x_t), torch.randn_like(x_t))
-    yield SamplingStep(0, x_t, None, x_t)
+        yield SamplingStep(t, x_t, torch.randn_like(x_t), schedule)
+    yield SamplingStep(0, x_t, None, schedule)
 
 
 def decode(sheet):
@@ -94,21 +95,9 @@ def test_captions_tell_t_noise_level_and_evaluations():
 @pytest.mark.parametrize(
     "schedule", [NoiseSchedule.linear(), NoiseSchedule.cosine(100)], ids=["linear", "cosine"]
 )
-def test_the_noise_level_read_off_a_step_is_the_schedules(schedule):
-    for step in sample_ddim(bent, schedule, noise(), num_steps=20):
-        expected = (1 - schedule.alpha_bar[step.t]).sqrt().item()
-        assert step_frames.noise_level(step) == pytest.approx(expected, abs=1e-4)
-
-
-def test_a_step_that_does_not_tell_its_noise_level_is_said_to_be_unknown():
-    step = walk()[2]
-    changed = SamplingStep(step.t, step.x_t, step.predicted_noise, step.predicted_clean.clamp(-0.2, 0.2))
-    assert step_frames.noise_level(changed) is None
-    along = SamplingStep(step.t, step.x_t, 0.5 * step.x_t, 2 * step.x_t)  # many answers, so none
-    assert step_frames.noise_level(along) is None
-    nowhere = SamplingStep(3, step.x_t, step.predicted_noise, step.x_t * float("nan"))
-    assert step_frames.noise_level(nowhere) is None
-    assert "noise level √(1−ᾱ) = unknown" in StepPlayer([changed]).view.captions[0]
+def test_the_noise_level_of_a_frame_is_the_schedules(schedule):
+    frames = step_frames.collect(sample_ddim(bent, schedule, noise(), num_steps=20))
+    assert frames.noise_level == pytest.approx((1 - schedule.alpha_bar[frames.t]).sqrt().tolist())
 
 
 def test_a_long_run_is_thinned_evenly_and_tells_the_truth():
@@ -181,8 +170,8 @@ def test_another_run_starts_at_its_first_frame():
     ("steps", "words"),
     [
         ([], "no step to play"),
-        ([SamplingStep(1, torch.zeros(4, 2), torch.zeros(4, 2), torch.zeros(4, 2))], "must hold images"),
-        ([SamplingStep(0, torch.zeros(1, 2, 4, 4), None, torch.zeros(1, 2, 4, 4))], "1 or 3, height"),
+        ([SamplingStep(1, torch.zeros(4, 2), torch.zeros(4, 2), NoiseSchedule.linear())], "must hold images"),
+        ([SamplingStep(0, torch.zeros(1, 2, 4, 4), None, NoiseSchedule.linear())], "1 or 3, height"),
     ],
 )
 def test_what_cannot_be_played_is_refused_before_anything_is_made(steps, words):
