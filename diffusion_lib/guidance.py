@@ -58,7 +58,7 @@ def _for_each_image(context: Tensor | None, x_t: Tensor) -> Tensor | None:
         return None
     if context.ndim not in (1, 2):
         raise ValueError(f"context must have shape (K,) or (batch, K), got {tuple(context.shape)}")
-    context = context.to(dtype=x_t.dtype, device=x_t.device)
+    context = context.to(x_t)
     return context.expand(len(x_t), -1) if context.ndim == 1 else context
 
 

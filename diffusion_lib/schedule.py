@@ -102,12 +102,12 @@ class NoiseSchedule:
         """beta, alpha and alpha_bar at t: floats for an int, tensors shaped like t for a LongTensor."""
         t = self.index(t, lowest)
         # Ten operations on tensors of one number would cost as much as a layer of a small network.
-        arrays = self._floats if isinstance(t, int) else (self.beta, self.alpha, self.alpha_bar)
-        return AtStep(*(array[t] for array in arrays))
+        return self._rows[t] if isinstance(t, int) else AtStep(self.beta[t], self.alpha[t], self.alpha_bar[t])
 
     @cached_property
-    def _floats(self) -> tuple[list[float], ...]:
-        return self.beta.tolist(), self.alpha.tolist(), self.alpha_bar.tolist()
+    def _rows(self) -> list[AtStep]:
+        arrays = (self.beta, self.alpha, self.alpha_bar)
+        return [AtStep(*row) for row in zip(*(array.tolist() for array in arrays))]
 
 
 def per_image(values: float | Tensor, x: Tensor) -> float | Tensor:
