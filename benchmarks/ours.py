@@ -24,8 +24,8 @@ EPOCH = 24_000  # images; a small data set is repeated up to it, so that whole e
 # What `python -m diffusion_lib.train` does when it is told nothing: it is asked, so the two cannot differ.
 _COMMAND = vars(command.parse(["--epochs", "1", "--out", "."]))
 OURS = {name: _COMMAND[name] for name in (
-    "n_feat", "batch_size", "learning_rate", "warmup_steps", "context_dropout", "weighting", "ema_decay",
-    "schedule", "num_steps", "beta_start", "beta_end", "precision",
+    "n_feat", "batch_size", "learning_rate", "warmup_steps", "context_dropout", "weighting", "draw_t",
+    "ema_decay", "schedule", "num_steps", "beta_start", "beta_end", "precision",
 )}  # fmt: skip
 
 
@@ -64,7 +64,8 @@ class Ours(Recipe):
         return last(sample_ddim(predict_noise, self.schedule, x_T, num_steps=SAMPLING_STEPS))
 
     def _train(self, net: nn.Module, data: ImageData, num_epochs: int):
-        names = "batch_size", "learning_rate", "warmup_steps", "context_dropout", "weighting", "ema_decay"
+        names = ("batch_size", "learning_rate", "warmup_steps", "context_dropout", "weighting", "draw_t",
+                 "ema_decay")  # fmt: skip
         return train(
             net, self.schedule, data, num_epochs=num_epochs, seed=self.seed,
             mixed_precision=is_mixed(self.settings["precision"], CPU),

@@ -145,7 +145,7 @@ def main(arguments: list[str] | None = None) -> int:
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--weight", type=float, default=1.0, help="of guidance (default 1: none)")
     p.add_argument("--guide", help="a model, asked without context, to guide this one")
-    p.add_argument("--colours", type=int, help="at most so many in an image, by k-means (default: as drawn)")
+    p.add_argument("--colours", type=int, help="at most so many in an image, see few_colours (default: all)")
     p.add_argument("--bfloat16", action="store_true", help="sample in bfloat16: faster where it is known")
     p.add_argument(
         "--sheets", type=Path, help="a folder for a sheet of each sampler, and one mixed with real"

@@ -18,7 +18,7 @@ PredictNoise = Callable[[Tensor, int], Tensor]
 
 @dataclass(frozen=True, eq=False)
 class SamplingStep:
-    """One network evaluation: at step t of this schedule, on x_t, it predicted this noise.
+    """One network evaluation: at step t of this schedule, on x_t (batch, ...), it predicted this noise.
 
     The last one of a loop has t = 0, the finished image as x_t, and no noise.
     """
@@ -30,7 +30,7 @@ class SamplingStep:
 
     @property
     def predicted_clean(self) -> Tensor:
-        """The clean image that the noise implies, computed when asked for; x_t itself in the last one."""
+        """The clean image that the noise implies, (batch, ...), computed when asked for; at t = 0 x_t."""
         if self.predicted_noise is None:
             return self.x_t
         return predict_clean(self.schedule, self.x_t, self.t, self.predicted_noise)
@@ -77,7 +77,8 @@ def ddim_step(
     if not 0 <= eta <= 1:
         raise ValueError(f"eta must lie between 0 and 1, got {eta}")
     predicted_clean = predict_clean(schedule, x_t, t, predicted_noise)
-    alpha_bar, alpha_bar_next = schedule.at(t, lowest=1).alpha_bar, schedule.at(t_next).alpha_bar
+    t, t_next = schedule.index(t, lowest=1), schedule.index(t_next)
+    alpha_bar, alpha_bar_next = schedule.at(t).alpha_bar, schedule.at(t_next).alpha_bar
     in_order = t_next < t
     if not (in_order.all() if isinstance(in_order, Tensor) else in_order):
         raise ValueError(f"t_next must be smaller than t, got t_next = {t_next} and t = {t}")

@@ -75,7 +75,8 @@ class NoiseSchedule:
     def to(self, device_or_dtype) -> NoiseSchedule:
         """The same schedule on another device or in another dtype (float32 on MPS, which has no other)."""
         arrays = (self.beta, self.alpha, self.alpha_bar)
-        if str(device_or_dtype).startswith("mps"):
+        to_dtype = isinstance(device_or_dtype, torch.dtype)
+        if not to_dtype and torch.device(device_or_dtype).type == "mps":
             arrays = tuple(array.float() for array in arrays)
         return NoiseSchedule(*(array.to(device_or_dtype) for array in arrays))
 

@@ -34,8 +34,8 @@ from .widening import widen
 
 SAME = (
     "epochs", "n_feat", "batch_size", "learning_rate", "warmup_steps", "context_dropout",
-    "weighting", "ema_decay", "seed", "schedule", "num_steps", "beta_start", "beta_end", "start_from",
-    "precision",
+    "weighting", "draw_t", "ema_decay", "seed", "schedule", "num_steps", "beta_start", "beta_end",
+    "start_from", "precision",
 )  # what a resumed run must share with its beginning  # fmt: skip
 
 
@@ -63,9 +63,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     p.add_argument("--warmup-steps", type=int, default=50, help="steps up to that rate")
     p.add_argument("--context-dropout", type=float, default=0.1, help="share of images without their class")
     p.add_argument("--ema-decay", type=float, default=0.999, help="share of the average kept at each step")
-    p.add_argument(
-        "--weighting", choices=("none", "debiased"), default="none", help="of the loss by t, see train()"
-    )
+    p.add_argument("--weighting", choices=("none", "debiased"), default="none", help="of the loss at each t")
+    p.add_argument("--draw-t", choices=("uniform", "middle"), default="uniform", help="which t, how often")
     p.add_argument("--start-from", help="checkpoint with whose weights to begin; half as wide, it is widened")
     p.add_argument("--seed", type=int, default=0, help="of the weights and of all that is drawn")
     p.add_argument("--schedule", choices=("linear", "cosine"), default="linear", help="noise schedule")
@@ -92,9 +91,10 @@ def take_up(path: Path, settings: dict) -> tuple[dict | None, float]:
     tensors, facts = load_tensors(path)
     if "settings" not in facts:
         raise ValueError(f"{path} is not the state of a training run")
+    made_with = {"draw_t": "uniform"} | facts["settings"]  # an older state knows no other
     for name, value in settings.items():
-        if name != "data" and facts["settings"].get(name) != value:
-            raise ValueError(f"{path} was made with {name} = {facts['settings'].get(name)}, got {value}")
+        if name != "data" and made_with.get(name) != value:
+            raise ValueError(f"{path} was made with {name} = {made_with.get(name)}, got {value}")
     return tensors, facts["seconds"]
 
 
@@ -172,9 +172,9 @@ def run(options: argparse.Namespace) -> int:
     steps = train(
         model.to(device), schedule, data, num_epochs=options.epochs, batch_size=options.batch_size,
         learning_rate=options.learning_rate, warmup_steps=options.warmup_steps,
-        context_dropout=options.context_dropout, weighting=options.weighting, ema_decay=options.ema_decay,
-        mixed_precision=is_mixed(options.precision, device), seed=options.seed, resume=state,
-        processes=processes,
+        context_dropout=options.context_dropout, weighting=options.weighting, draw_t=options.draw_t,
+        ema_decay=options.ema_decay, mixed_precision=is_mixed(options.precision, device), seed=options.seed,
+        resume=state, processes=processes,
     )  # fmt: skip
 
     num_steps = options.epochs * (len(data) // max(options.batch_size, 1))  # `train` refuses 0 and less

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from .data import ImageData
+from .emphasis import loss_weights, odds_of_t
 from .limits import check_arguments
 from .processes import OneProcess
 from .schedule import NoiseSchedule, add_noise, snr
@@ -37,7 +38,7 @@ def noise_prediction_loss(
 class TrainingStep:
     """What is known after one step of training: step 1 .. num_steps, epoch 1 .. num_epochs.
 
-    t and losses (batch,) are the steps drawn for the images and the loss of each, loss is their mean.
+    t and losses (batch,): the steps drawn and the loss of each. loss: their mean, eq. 14 if t is uniform.
     run holds the models and all other state: run.ema_model is the one to sample from.
     """
 
@@ -56,7 +57,7 @@ class TrainingRun:
 
     def __init__(self, model: nn.Module, ema_decay: float, seed: int):
         self.model = model.to(memory_format=torch.channels_last)  # a layout in which CPUs convolve faster
-        # The exponential moving average: better images. To move it, copy it: the lists hold its tensors.
+        # An exponential moving average, of BatchNorm's statistics too. To move it, copy it: lists hold it.
         self.ema_model, self.ema_decay = copy.deepcopy(self.model).eval(), ema_decay
         both = ([*net.parameters(), *net.buffers()] for net in (self.ema_model, model))
         self.averaged_and_current = [list(filter(Tensor.is_floating_point, values)) for values in both]
@@ -126,6 +127,7 @@ def train(
     warmup_steps: int = 50,
     context_dropout: float = 0.1,
     weighting: str = "none",
+    draw_t: str = "uniform",
     ema_decay: float = 0.999,
     mixed_precision: bool = False,
     seed: int = 0,
@@ -134,14 +136,13 @@ def train(
 ) -> Iterator[TrainingStep]:
     """Trains the model in place, one step of Adam for each TrainingStep (DDPM, algorithm 1).
 
-    Each image gets its own t ~ U{1..T} and its own noise; with probability context_dropout its context
-    is zeroed, so that the network also learns to do without (Ho & Salimans 2022, algorithm 1). The
-    learning rate climbs for warmup_steps and falls in a line that meets 0 after the last step. An epoch goes
-    through the data once, in a new order, and leaves out the images that do not fill a batch. weighting
-    "none" is eq. 14; "debiased" multiplies the loss at t by 1 / sqrt(snr), kept within 0.2 .. 10, over the
-    mean: more weight where forms are decided, for the end of a long training (after Yu et al. 2023,
-    arXiv 2310.08442; in a short one the last specks of noise are then never learned). mixed_precision lets
-    the convolutions compute in bfloat16, faster where the processor knows it; weights stay as they are.
+    Each image gets its own t, as draw_t says uniform on 1 .. T, and its own noise; with probability
+    context_dropout its context is zeroed, so that the network also learns to do without (Ho & Salimans 2022,
+    algorithm 1). The learning rate climbs for warmup_steps and falls in a line that meets 0 after the last
+    step. An epoch goes through the data once, in a new order, and leaves out the images that do not fill a
+    batch. weighting "debiased" and draw_t "middle" are for the end of a long training: more weight, or more
+    of the steps, where forms are decided (see emphasis.py). mixed_precision lets the convolutions compute in
+    bfloat16, faster where the processor knows it; the weights stay as they are.
 
     All randomness is drawn on the CPU from one generator with this seed; torch's own is left alone. The
     device is the model's. resume takes what step.run.tensors() gave in a run with the same arguments.
@@ -158,7 +159,9 @@ def train(
     num_steps = num_epochs * steps_per_epoch
     device, dtype = next((p.device, p.dtype) for p in model.parameters())
     images, labels = data.images.to(device, dtype), data.labels.to(device, dtype)
-    weights = _loss_weights(schedule, weighting).to(dtype).to(device)  # MPS has no float64
+    snr_by_t = snr(schedule, torch.arange(schedule.num_steps + 1)).cpu()
+    weights = loss_weights(snr_by_t, weighting).to(dtype).to(device)  # MPS has no float64
+    odds = odds_of_t(snr_by_t, draw_t)
     run = TrainingRun(model, ema_decay, seed)
     if resume is not None:
         run.load(resume)
@@ -177,7 +180,10 @@ def train(
         if place == 0:
             run.order = torch.randperm(len(data), generator=run.generator)
         chosen = run.order[place * batch_size : (place + 1) * batch_size]
-        t = torch.randint(1, schedule.num_steps + 1, (batch_size,), generator=run.generator)
+        if odds is None:
+            t = torch.randint(1, schedule.num_steps + 1, (batch_size,), generator=run.generator)
+        else:
+            t = 1 + torch.multinomial(odds, batch_size, replacement=True, generator=run.generator)
         noise = torch.randn(batch_size, *images.shape[1:], generator=run.generator, dtype=dtype)
         keep = torch.rand(batch_size, 1, generator=run.generator) >= context_dropout  # 1 = keep
 
@@ -208,11 +214,3 @@ def train(
         losses = processes.gather(losses.detach())
         run.record(epoch, (t - 1) * LOSS_BINS // schedule.num_steps, losses)
         yield TrainingStep(run.step, num_steps, epoch, losses.mean().item(), t, losses, used_rate, run)
-
-
-def _loss_weights(schedule: NoiseSchedule, weighting: str) -> Tensor:
-    """The weight of the loss at each t, (T + 1,), of mean 1."""
-    if weighting not in ("none", "debiased"):
-        raise ValueError(f'weighting must be "none" or "debiased", got {weighting!r}')
-    weights = snr(schedule, torch.arange(schedule.num_steps + 1)).rsqrt().clamp(0.2, 10)
-    return weights / weights[1:].mean() if weighting == "debiased" else torch.ones_like(weights)

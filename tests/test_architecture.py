@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 LIBRARY = ROOT / "diffusion_lib"
 FLOORS = {
     "schedule": 0, "unet": 0, "artwork": 0, "data": 0, "source": 0, "classifier": 0,
-    "files": 0, "outcomes": 0, "limits": 0, "interrupt": 0, "devices": 0, "processes": 0,
+    "files": 0, "outcomes": 0, "limits": 0, "emphasis": 0, "interrupt": 0, "devices": 0, "processes": 0,
     "sprites": 1, "samplers": 1, "guidance": 1, "training": 1, "checkpoints": 1, "tracing": 1, "toy": 1,
     "widening": 1, "progress": 1, "palette": 1, "autoguidance": 1, "folding": 1,
     "metrics": 2, "drawing": 2, "plots": 2, "diagram": 2, "checks": 2,

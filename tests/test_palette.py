@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from diffusion_lib import palette
 from diffusion_lib.data import load_images
 from diffusion_lib.palette import few_colours
 
@@ -12,9 +13,9 @@ def count(image):
 
 
 def test_a_flat_drawing_with_noise_becomes_flat_again(generator):
-    palette = torch.tensor([[-1.0, -1, -1], [0.9, 0.1, 0.0], [0.0, 0.5, -0.5]])
+    shades = torch.tensor([[-1.0, -1, -1], [0.9, 0.1, 0.0], [0.0, 0.5, -0.5]])
     which = torch.randint(0, 3, (4, 8, 8), generator=generator)
-    drawing = palette[which].permute(0, 3, 1, 2)
+    drawing = shades[which].permute(0, 3, 1, 2)
     noisy = drawing + 0.05 * torch.randn(drawing.shape, generator=generator)
     flat = few_colours(noisy, 3)
     assert [count(image) for image in noisy] == [64] * 4 and [count(image) for image in flat] == [3] * 4
@@ -36,9 +37,52 @@ def test_what_has_few_colours_stays_as_it_is():
     images = load_images("sprites").images[::480]
     few = [count(image) <= 12 for image in images]
     assert 0 < sum(few) < 50
-    flat = few_colours(images)
+    flat = few_colours(images, smoothness=0)
     for before, after, same in zip(images, flat, few):
         assert torch.equal(before, after) == same and count(after) == min(count(before), 12)
+    for before, after, same in zip(images, few_colours(images), few):
+        assert torch.equal(before, after) == same and count(after) <= 12
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_speck_joins_its_neighbours_and_an_eye_stays(channels):
+    image = torch.full((1, channels, 8, 8), 0.5)
+    image[:, :, :, 4:] = 0.1
+    image[0, :, 0, 0] = 0.51  # a third colour, so that there is something to do
+    image[0, :, 3, 1] = 0.27  # nearer to the other half, by colour
+    image[0, :, 6, 6] = -1.0
+    by_colour = few_colours(image, 3, smoothness=0)[0, 0]
+    settled = few_colours(image, 3)[0, 0]
+    assert by_colour[3, 1] == by_colour[3, 7] == pytest.approx(0.1), "a speck"
+    assert settled[6, 6] == by_colour[6, 6] == -1
+    assert torch.equal(settled[:, :4], torch.full((8, 4), 0.5))
+    around = settled[:, 4:].flatten()
+    assert torch.equal(around[around > -1], torch.full((31,), 0.1))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(("difference", "stays"), [(0.44, False), (0.46, True)])
+def test_how_different_a_lone_pixel_must_be(channels, difference, stays):
+    """Eight neighbours hold 4 + 4 * 0.7 = 6.8 times the smoothness: sqrt(6.8 * 0.03) = 0.452."""
+    image = torch.zeros(1, channels, 8, 8)
+    image[:, :, :, 7] = 1.0
+    image[:, :, 0, 0] = 0.001  # a fourth colour, so that there is something to do
+    image[0, :, 4, 3] = -difference
+    flat = few_colours(image, 3)[0, 0]
+    assert (flat[4, 3].item() == pytest.approx(-difference)) == stays
+    assert flat[4, 3].item() == pytest.approx(-difference if stays else 0, abs=1e-3)
+
+
+def test_settling_brings_neighbours_together(generator):
+    colours = torch.rand(12, 10, 3, generator=generator, dtype=torch.float64).numpy()
+    groups = torch.randint(0, 5, (12, 10), generator=generator).numpy()
+    settled = palette._settled(colours, groups, 0.03)
+    assert agreeing(settled) > agreeing(groups) + 10
+
+
+def agreeing(groups):
+    """How many pairs of pixels beside each other are in one group."""
+    return (groups[1:] == groups[:-1]).sum() + (groups[:, 1:] == groups[:, :-1]).sum()
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -66,3 +110,6 @@ def test_wrong_arguments_are_refused():
             ValueError, match=f"num_colours must be a whole number of at least 1, got {wrong}"
         ):
             few_colours(torch.zeros(1, 3, 8, 8), wrong)
+    for wrong in (-0.1, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match=f"smoothness must be at least 0 and finite, got {wrong}"):
+            few_colours(torch.zeros(1, 3, 8, 8), 4, wrong)

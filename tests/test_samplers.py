@@ -241,10 +241,28 @@ def test_what_is_yielded(dtype, device, generator):
         assert torch.equal(steps[0].x_t, x_T)
         for s in steps[:-1]:
             assert torch.equal(s.predicted_noise, 0.1 * s.x_t)
-            assert torch.equal(s.predicted_clean, predict_clean(schedule, s.x_t, s.t, s.predicted_noise))
+            again = add_noise(schedule, s.predicted_clean, s.t, s.predicted_noise)
+            assert torch.allclose(again, s.x_t, atol=1e-5)
         final = steps[-1]
         assert final.predicted_noise is None and torch.equal(final.predicted_clean, final.x_t)
         assert final.x_t.dtype == dtype and final.x_t.device == x_T.device
+
+
+@pytest.mark.parametrize("sample", [sample_ddpm, sample_ddim])
+def test_the_clean_image_of_a_step_costs_nothing_until_it_is_asked_for(sample, monkeypatch):
+    """DDIM works one out in its step, for itself. Of the steps that are yielded only one is asked here."""
+    calls = []
+
+    def counted(*arguments):
+        calls.append(arguments)
+        return predict_clean(*arguments)
+
+    monkeypatch.setattr("diffusion_lib.samplers.predict_clean", counted)
+    count = {"num_steps": 5} if sample is sample_ddim else {}
+    steps = list(sample(lambda x, t: x, NoiseSchedule.linear(5), torch.zeros(1, 1), **count))
+    assert len(calls) == (5 if sample is sample_ddim else 0)
+    steps[2].predicted_clean  # noqa: B018
+    assert len(calls) == (6 if sample is sample_ddim else 1)
 
 
 def test_same_seed_same_image_and_the_global_state_is_left_alone(device):

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from diffusion_lib import train, training
-from diffusion_lib.checkpoints import load_checkpoint, load_tensors, save_checkpoint
+from diffusion_lib.checkpoints import load_checkpoint, load_tensors, save_checkpoint, save_tensors
 from diffusion_lib.devices import is_mixed, knows_bfloat16
 from diffusion_lib.schedule import NoiseSchedule
 from diffusion_lib.train import main
@@ -121,6 +121,31 @@ def test_a_finished_run_says_so(data, whole):
     result = run(data, whole[0], "--resume")
     assert result.returncode == 0 and f"is complete: {NUM_STEPS} steps were done before" in result.stdout
     assert (whole[0] / "run.safetensors").read_bytes() == before
+
+
+def test_the_odds_of_t_reach_the_training_and_are_part_of_a_run(data, tmp_path, monkeypatch, capsys):
+    asked = []
+
+    def watched(*arguments, draw_t, **options):
+        asked.append(draw_t)
+        return training.train(*arguments, draw_t=draw_t, **options)
+
+    monkeypatch.setattr(train, "train", watched)
+    short = ["--epochs", "1"]
+    assert main(command(data, tmp_path / "middle", *short, "--draw-t", "middle")[3:]) == 0
+    assert asked == ["middle"]
+    assert load_checkpoint(tmp_path / "middle" / "model.safetensors").facts["settings"]["draw_t"] == "middle"
+    assert main(command(data, tmp_path / "middle", *short, "--resume")[3:]) == 1
+    assert "was made with draw_t = middle, got uniform" in capsys.readouterr().err
+
+
+def test_a_state_from_before_the_odds_could_be_chosen_is_taken_up(data, whole, tmp_path, capsys):
+    tensors, facts = load_tensors(whole[0] / "run.safetensors")
+    del facts["settings"]["draw_t"]
+    save_tensors(tmp_path / "run.safetensors", tensors, facts)
+    assert main(command(data, tmp_path, "--resume")[3:]) == 0
+    assert main(command(data, tmp_path, "--resume", "--draw-t", "middle")[3:]) == 1
+    assert "was made with draw_t = uniform, got middle" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

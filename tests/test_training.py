@@ -2,13 +2,15 @@
 
 import copy
 from collections import namedtuple
+from functools import partial
 
 import pytest
 import torch
 
 from diffusion_lib.data import ImageData
+from diffusion_lib.emphasis import loss_weights, odds_of_t
 from diffusion_lib.schedule import NoiseSchedule, add_noise, snr
-from diffusion_lib.training import _loss_weights, noise_prediction_loss, train
+from diffusion_lib.training import noise_prediction_loss, train
 from diffusion_lib.unet import ContextUnet
 
 schedule = NoiseSchedule.linear(100)
@@ -127,21 +129,43 @@ def test_each_image_gets_its_own_normal_noise(batches):
 
 def test_the_weights_of_the_loss_are_those_of_the_paper():
     """Yu et al. 2023: 1 / sqrt(snr), here within 0.2 .. 10, over the mean."""
-    few = NoiseSchedule.linear(500, 2e-4, 0.04)
-    weights = _loss_weights(few, "debiased")
+    ratios = snr(NoiseSchedule.linear(500, 2e-4, 0.04), torch.arange(501))
+    weights = loss_weights(ratios, "debiased")
     assert weights[1:].mean().item() == pytest.approx(1)
-    plain = 1 / snr(few, torch.arange(501)).sqrt()
+    plain = 1 / ratios.sqrt()
     assert torch.allclose(weights[50:300] / weights[100], plain[50:300] / plain[100])
     assert weights[1] / weights[100] == pytest.approx(0.2 / plain[100].item())
     assert weights[500] / weights[100] == pytest.approx(10 / plain[100].item())
-    assert torch.equal(_loss_weights(few, "none"), torch.ones(501, dtype=torch.float64))
+    assert torch.equal(loss_weights(ratios, "none"), torch.ones(501, dtype=torch.float64))
+
+
+def test_the_middle_steps_are_drawn_more_often_where_that_is_asked_for():
+    long = NoiseSchedule.linear(500, 2e-4, 0.04)
+    ratios = snr(long, torch.arange(501))
+    assert odds_of_t(ratios, "uniform") is None
+    odds = odds_of_t(ratios, "middle")
+    assert odds.shape == (500,) and odds.min() == 0.5 and odds[:20].max() == 0.5  # nearly clean: seldom
+    top = 1 + odds.argmax().item()
+    assert 1 / long.alpha_bar[top].item() - 1 == pytest.approx(12, rel=0.02)  # 1 / snr, sigma squared
+    sigma = ratios[1:].rsqrt()
+    assert torch.equal(odds[100 : top - 1], sigma[100 : top - 1]) and (sigma[100] > 0.5)
+    assert torch.allclose(odds[top:380], 12 / sigma[top:380])
+
+    assert odds_of_t(torch.tensor([torch.inf, torch.inf, 0.0]), "middle").tolist() == [0.5, 0.5]
+
+    steps = train(make_model(), long, make_data(), num_epochs=60, batch_size=40, draw_t="middle")
+    drawn = torch.cat([step.t for step in steps])
+    assert drawn.min() >= 1 and drawn.max() <= 500
+    counts = torch.bincount((drawn - 1) // 50, minlength=10)
+    expected = odds.view(10, 50).sum(dim=1) / odds.sum() * len(drawn)
+    assert ((counts - expected) ** 2 / expected).sum() < 27.9, "chi-squared, 9 degrees of freedom, 0.001"
 
 
 def test_weighting_steers_the_weights_and_not_the_loss_that_is_told(monkeypatch):
     """A weight of 0 stops learning; what is reported stays the plain mean."""
     model = make_model()
     before = copy.deepcopy(list(model.parameters()))
-    monkeypatch.setattr("diffusion_lib.training._loss_weights", lambda s, w: torch.zeros(s.num_steps + 1))
+    monkeypatch.setattr("diffusion_lib.training.loss_weights", lambda ratios, w: torch.zeros_like(ratios))
     steps = run(model, steps=3)
     assert all(s.loss == pytest.approx(s.losses.mean().item()) and s.loss > 0 for s in steps)
     assert all(torch.equal(a, b) for a, b in zip(before, model.parameters()))
@@ -197,16 +221,19 @@ def assert_same_tensors(a, b):
         assert torch.equal(a[name], b[name]), name
 
 
-@pytest.mark.parametrize("stop_at", [1, 5, 7, 14])
-def test_a_resumed_run_is_the_same_bit_for_bit(stop_at):
+@pytest.mark.parametrize(
+    ("stop_at", "draw_t"), [(1, "uniform"), (5, "uniform"), (7, "uniform"), (14, "uniform"), (7, "middle")]
+)
+def test_a_resumed_run_is_the_same_bit_for_bit(stop_at, draw_t):
     """Stopped within an epoch and between two, and again after the resume."""
-    whole = run(make_model())[-1].run.tensors()
-    saved = {k: v.clone() for k, v in run(make_model(), steps=stop_at)[-1].run.tensors().items()}
-    resumed = run(make_model(seed=9), resume=saved)
+    go = partial(run, draw_t=draw_t)
+    whole = go(make_model())[-1].run.tensors()
+    saved = {k: v.clone() for k, v in go(make_model(), steps=stop_at)[-1].run.tensors().items()}
+    resumed = go(make_model(seed=9), resume=saved)
     assert resumed[0].step == stop_at + 1
     assert_same_tensors(resumed[-1].run.tensors(), whole)
-    twice = {k: v.clone() for k, v in run(make_model(1), resume=saved, steps=1)[-1].run.tensors().items()}
-    rest = run(make_model(2), resume=twice)
+    twice = {k: v.clone() for k, v in go(make_model(1), resume=saved, steps=1)[-1].run.tensors().items()}
+    rest = go(make_model(2), resume=twice)
     assert_same_tensors((rest[-1].run if rest else None).tensors() if rest else twice, whole)
 
 
@@ -291,6 +318,7 @@ def test_a_model_in_float64():
         ({"learning_rate": float("nan")}, "learning_rate must be positive, got nan"),
         ({"context_dropout": 1.1}, "context_dropout must lie between 0 and 1, got 1.1"),
         ({"weighting": "snr"}, 'weighting must be "none" or "debiased", got \'snr\''),
+        ({"draw_t": "log"}, 'draw_t must be "uniform" or "middle", got \'log\''),
         ({"ema_decay": 1.0}, "ema_decay must lie between 0 and 1, 1 excluded, got 1.0"),
     ],
 )

@@ -72,7 +72,7 @@ def collect(steps: Iterable[SamplingStep], max_frames: int = 60) -> Frames:
         pixels.append(panels(step))
         times.append(int(step.t))
         evaluations.append(made)
-        levels.append((1 - step.schedule.at(step.t).alpha_bar) ** 0.5)
+        levels.append((1 - step.schedule.at(int(step.t)).alpha_bar) ** 0.5)
     if not times:
         raise ValueError("there is no step to play: the sampler was already run to its end")
     every = Frames(np.stack(pixels), times, evaluations, levels, len(times), made)

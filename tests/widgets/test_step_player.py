@@ -16,13 +16,13 @@ from PIL import Image
 
 from diffusion_lib.data import to_display
 from diffusion_lib.samplers import SamplingStep, sample_ddim, sample_ddpm
-from diffusion_lib.schedule import NoiseSchedule
+from diffusion_lib.schedule import NoiseSchedule, add_noise
 from diffusion_lib.widgets import StepPlayer, step_frames
 from diffusion_lib.widgets.step_player import MAX_BYTES
 
 
 def bent(x_t, t):
-    """A stand-in for a network, and no multiple of x_t, from which no noise level could be read."""
+    """A stand-in for a network."""
     return torch.sin(3 * x_t)
 
 
@@ -39,8 +39,9 @@ def long_walk(samples=1, size=16, num_steps=500):
     """Pure noise everywhere, which no PNG makes smaller: the worst case."""
     schedule = NoiseSchedule.linear(num_steps)
     for t in range(num_steps, 0, -1):
-        x_t = torch.randn(samples, 3, size, size)
-        yield SamplingStep(t, x_t, torch.randn_like(x_t), schedule)
+        clean, noise = torch.randn(2, samples, 3, size, size)
+        x_t = add_noise(schedule, clean, t, noise)
+        yield SamplingStep(t, x_t, noise, schedule)
     yield SamplingStep(0, x_t, None, schedule)
 
 
