@@ -57,7 +57,7 @@ class TrainingRun:
 
     def __init__(self, model: nn.Module, ema_decay: float, seed: int):
         self.model = model.to(memory_format=torch.channels_last)  # a layout in which CPUs convolve faster
-        # An exponential moving average, of BatchNorm's statistics too. To move it, copy it: lists hold it.
+        # The moving average, of BatchNorm's statistics too. Copy it to move it: lists below hold its tensors.
         self.ema_model, self.ema_decay = copy.deepcopy(self.model).eval(), ema_decay
         both = ([*net.parameters(), *net.buffers()] for net in (self.ema_model, model))
         self.averaged_and_current = [list(filter(Tensor.is_floating_point, values)) for values in both]
@@ -136,7 +136,7 @@ def train(
 ) -> Iterator[TrainingStep]:
     """Trains the model in place, one step of Adam for each TrainingStep (DDPM, algorithm 1).
 
-    Each image gets its own t, as draw_t says uniform on 1 .. T, and its own noise; with probability
+    Each image gets its own noise and its own t, uniform on 1 .. T unless draw_t is "middle"; with probability
     context_dropout its context is zeroed, so that the network also learns to do without (Ho & Salimans 2022,
     algorithm 1). The learning rate climbs for warmup_steps and falls in a line that meets 0 after the last
     step. An epoch goes through the data once, in a new order, and leaves out the images that do not fill a
