@@ -1,4 +1,4 @@
-"""Images to train on: the course's sprites, scikit-learn's digits, MNIST files, or your own arrays."""
+"""Images to train on: the course's sprites, scikit-learn's digits, MNIST files, pictures of your own."""
 
 import gzip
 import lzma
@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
+
+from .pictures import read_pictures
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 HELD_OUT_EVERY = 10  # where a data set brings no split of its own, each tenth image is held out
@@ -47,12 +49,14 @@ def load_images(name_or_path: str | Path, split: str = "train", labels=None) -> 
     "sprites"   this course's 16x16 colour sprites; held out: one shape in ten
     "digits"    scikit-learn's 8x8 handwriting, scaled to 16x16; held out: one image in ten
     "mnist"     the IDX files (also .gz) in data/mnist; or the path of a folder that holds them
-    a path      .npy or .npz: uint8 (N, H, W, 3) or (N, H, W), square, a multiple of 4 high. An .npz
+    a folder    of picture files, all of one size, square, a multiple of 4 high; a folder in it is a
+                class. Held out: one image in ten of each class
+    a file      .npy or .npz: uint8 (N, H, W, 3) or (N, H, W), square, a multiple of 4 high. An .npz
                 holds "images" and, if there are any, "labels"; beside a .npy, `labels` names its file
                 or is an array: whole numbers (N,) or one-hot (N, K). Held out: one image in ten
 
     split is "train", "held_out" or "all". Raises ValueError for an unknown name or split and for files
-    that are cut off, empty, of a wrong shape or type, not finite, or of different lengths;
+    that are damaged, empty, of a wrong shape or type, not finite, or of different lengths;
     FileNotFoundError for what is not there. Nothing is ever unpickled.
     """
     if split not in ("train", "held_out", "all"):
@@ -64,8 +68,11 @@ def load_images(name_or_path: str | Path, split: str = "train", labels=None) -> 
         return _sprites(split)
     if name_or_path == "digits":
         return _digits(split)
-    if name_or_path == "mnist" or path.is_dir():
-        return _mnist(DATA / "mnist" if name_or_path == "mnist" else path, split)
+    if name_or_path == "mnist":
+        return _mnist(DATA / "mnist", split)
+    if path.is_dir():
+        is_mnist = any(path.glob("*-ubyte*"))
+        return _mnist(path, split) if is_mnist else _make(str(path), *read_pictures(path), None, split)
     if path.suffix not in (".npy", ".npz"):
         known = '"sprites", "digits", "mnist", a folder, .npy or .npz'
         raise ValueError(f"data must be {known}, got {name_or_path!r}")

@@ -46,7 +46,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     p.add_argument(
-        "--data", default="sprites", help="sprites, digits, mnist, or a folder, .npz or .npy of yours"
+        "--data", default="sprites", help="sprites, digits, mnist, or your folder of pictures, .npz, .npy"
     )
     p.add_argument("--labels", help="the .npy of labels that belongs to a --data of .npy")
     p.add_argument("--epochs", type=int, required=True, help="how often to go through the data")
@@ -93,7 +93,7 @@ def take_up(path: Path, settings: dict) -> tuple[dict | None, float]:
         raise ValueError(f"{path} is not the state of a training run")
     made_with = {"draw_t": "uniform"} | facts["settings"]  # an older state knows no other
     for name, value in settings.items():
-        if name != "data" and made_with.get(name) != value:
+        if name not in ("data", "class_names") and made_with.get(name) != value:  # names of files may change
             raise ValueError(f"{path} was made with {name} = {made_with.get(name)}, got {value}")
     return tensors, facts["seconds"]
 
@@ -155,7 +155,7 @@ def run(options: argparse.Namespace) -> int:
     processes = find_processes(cpu=device.type == "cpu")
     device, is_first = processes.device or device, processes.index == 0
     data = load_images(options.data, labels=options.labels)
-    settings = {name: getattr(options, name) for name in SAME}
+    settings = {name: getattr(options, name) for name in SAME} | {"class_names": [*data.class_names]}
     settings |= {"data": Path(options.data).name, "data_sha256": fingerprint(data)}
     state_file = options.out / "run.safetensors"
     if state_file.exists() and not options.resume:

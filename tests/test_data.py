@@ -8,6 +8,7 @@ import zipfile
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from diffusion_lib.data import load_images, to_display
 
@@ -167,6 +168,101 @@ def test_damage_anywhere_in_a_packed_file_is_refused(tmp_path, kind):
         except ValueError:
             continue
         raise AssertionError(f"damage at {place} was not noticed")
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """Twenty pictures in two folders, whose every pixel is the picture's number."""
+    for number in range(20):
+        folder = tmp_path / "mine" / ("wolf" if number % 2 else "apple")
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8), (number, 100, 200)).save(folder / f"{number:02}.png")
+    return tmp_path / "mine"
+
+
+def test_a_folder_of_pictures(pictures):
+    (pictures / "notes.txt").write_text("no picture")
+    (pictures / ".cache").mkdir()
+    Image.new("RGB", (5, 7)).save(pictures / ".cache" / "hidden.png")
+    (pictures / "wolf" / "more").mkdir()
+    (pictures / "wolf" / "19.png").rename(pictures / "wolf" / "more" / "19.PNG")
+    data = load_images(pictures, "all")
+    assert data.class_names == ("apple", "wolf") and data.images.shape == (20, 3, 8, 8)
+    numbers = ((data.images[:, 0, 0, 0] + 1) * 127.5).round().int().tolist()
+    assert numbers == [*range(0, 20, 2), *range(1, 20, 2)]
+    assert (data.labels.argmax(dim=1) == torch.tensor(numbers) % 2).all()
+    assert torch.equal(to_display_values(data, 1), torch.full((20,), 100))
+    assert load_images(str(pictures), "held_out").labels.sum(dim=0).tolist() == [1, 1]
+
+
+def to_display_values(data, channel):
+    return torch.from_numpy(to_display(data.images)[:, 3, 3, channel].astype(int))
+
+
+def test_pictures_without_folders_are_one_class(pictures, monkeypatch):
+    data = load_images(pictures / "wolf", "all")
+    assert len(data) == 10 and data.class_names == ("wolf",)
+    monkeypatch.chdir(pictures / "wolf")
+    assert load_images(".", "all").class_names == ("wolf",)
+
+
+@pytest.mark.parametrize(
+    ("mode", "colour", "suffix", "shown"),
+    [
+        ("RGBA", (10, 20, 30, 0), "png", (255, 255, 255)),  # transparent: whatever the colour
+        ("RGBA", (0, 0, 0, 51), "png", (204, 204, 204)),
+        ("LA", (0, 0), "png", (255,)),
+        ("L", 7, "png", (7,)),
+        ("1", 1, "png", (255,)),
+        ("P", 0, "gif", (9, 8, 7)),
+        ("CMYK", (0, 0, 0, 0), "jpg", (255, 255, 255)),
+        ("RGB", (9, 8, 7), "bmp", (9, 8, 7)),
+    ],
+)
+def test_pictures_of_all_kinds(tmp_path, mode, colour, suffix, shown):
+    picture = Image.new(mode, (8, 8), colour)
+    if mode == "P":
+        picture.putpalette([9, 8, 7])
+    picture.save(tmp_path / f"a.{suffix}")
+    pixels = (load_images(tmp_path, "all").images + 1) * 127.5
+    assert pixels.shape == (1, len(shown), 8, 8)
+    assert pixels[0, :, 4, 4].round().int().tolist() == list(shown)
+
+
+def test_one_picture_in_colour_makes_all_so(tmp_path):
+    Image.new("L", (8, 8), 50).save(tmp_path / "a.png")
+    Image.new("RGB", (8, 8), (1, 2, 3)).save(tmp_path / "b.png")
+    shown = to_display(load_images(tmp_path, "all").images)
+    assert shown[:, 0, 0].tolist() == [[50, 50, 50], [1, 2, 3]]
+
+
+def test_bad_pictures_are_refused(pictures):
+    empty = pictures.parent / "empty"
+    empty.mkdir()
+    with pytest.raises(ValueError, match=r"empty holds no pictures \(.png, .*, nor MNIST's files"):
+        load_images(empty)
+    stray = pictures / "stray.png"
+    Image.new("RGB", (8, 8)).save(stray)
+    with pytest.raises(ValueError, match=r"mine: stray.png is in no class, its neighbours are folders"):
+        load_images(pictures)
+    stray.unlink()
+    one = pictures / "wolf" / "05.png"
+    whole = one.read_bytes()
+    for damaged in (b"", b"no picture", whole[:50], whole[: len(whole) // 2]):
+        one.write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"mine: wolf/05.png cannot be read: "):
+            load_images(pictures)
+    Image.new("RGB", (8, 12)).save(one)
+    with pytest.raises(
+        ValueError, match=r"wolf/05.png is 8x12, apple/00.png is 8x8: all must be of one size"
+    ):
+        load_images(pictures)
+    Image.new("I;16", (8, 8)).save(one)
+    with pytest.raises(ValueError, match=r"wolf/05.png must have 8 bits a channel, it has mode I"):
+        load_images(pictures)
+    Image.new("RGB", (6, 6)).save(empty / "a.png")
+    with pytest.raises(ValueError, match="empty: images must be square and a multiple of 4 high, got 6x6"):
+        load_images(empty)
 
 
 def npz(**arrays):

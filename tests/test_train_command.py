@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from diffusion_lib import train, training
 from diffusion_lib.checkpoints import load_checkpoint, load_tensors, save_checkpoint, save_tensors
@@ -146,6 +147,24 @@ def test_a_state_from_before_the_odds_could_be_chosen_is_taken_up(data, whole, t
     assert main(command(data, tmp_path, "--resume")[3:]) == 0
     assert main(command(data, tmp_path, "--resume", "--draw-t", "middle")[3:]) == 1
     assert "was made with draw_t = uniform, got middle" in capsys.readouterr().err
+
+
+def test_a_model_of_pictures_knows_the_names_of_its_classes(tmp_path, capsys):
+    """And a run goes on where a folder has got another name, but not where a picture is another."""
+    for name, shade in (("wolf", 30), ("apple", 200)):
+        (tmp_path / "mine" / name).mkdir(parents=True)
+        for number in range(12):
+            Image.new("RGB", (8, 8), (shade, number, 0)).save(tmp_path / "mine" / name / f"{number:02}.png")
+    arguments = command(tmp_path / "mine", tmp_path / "run")[3:]
+    assert main(arguments) == 0
+    checkpoint = load_checkpoint(tmp_path / "run" / "model.safetensors")
+    assert checkpoint.facts["settings"]["class_names"] == ["apple", "wolf"]
+    assert checkpoint.model.config == {"in_channels": 3, "n_feat": 8, "n_cfeat": 2, "height": 8}
+    (tmp_path / "mine" / "wolf").rename(tmp_path / "mine" / "wolves")
+    assert main([*arguments, "--resume"]) == 0
+    Image.new("RGB", (8, 8), "white").save(tmp_path / "mine" / "apple" / "00.png")
+    assert main([*arguments, "--resume"]) == 1
+    assert "was made with data_sha256 = " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
