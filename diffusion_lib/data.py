@@ -1,11 +1,6 @@
 """Images to train on: the course's sprites, scikit-learn's digits, MNIST files, pictures of your own."""
 
-import gzip
-import lzma
-import math
-import struct
-import zipfile
-import zlib
+import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .pictures import read_pictures
+from .readers import read_arrays, read_idx, read_pictures
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 HELD_OUT_EVERY = 10  # where a data set brings no split of its own, each tenth image is held out
@@ -42,6 +37,19 @@ class ImageData:
         kinds = None if self.kinds is None else self.kinds[index]
         return replace(self, images=self.images[index], labels=self.labels[index], kinds=kinds)
 
+    def fingerprint(self) -> str:
+        """SHA-256 of the images and labels, in their order."""
+        digest = hashlib.sha256(self.images.numpy())
+        digest.update(self.labels.numpy())
+        return digest.hexdigest()
+
+    def in_words(self) -> str:
+        """How many images of which size, and of each class: "30 images, 3x16x16: cat 10, dog 20"."""
+        size = "x".join(map(str, self.images.shape[1:]))
+        counts = [f"{name} {count:,.0f}" for name, count in zip(self.class_names, self.labels.sum(dim=0))]
+        more = [f"and {len(counts) - 20} more classes"] if len(counts) > 20 else []
+        return f"{len(self):,} images, {size}: {', '.join(counts[:20] + more)}"
+
 
 def load_images(name_or_path: str | Path, split: str = "train", labels=None) -> ImageData:
     """A data set by its name, or from files of your own.
@@ -49,8 +57,8 @@ def load_images(name_or_path: str | Path, split: str = "train", labels=None) -> 
     "sprites"   this course's 16x16 colour sprites; held out: one shape in ten
     "digits"    scikit-learn's 8x8 handwriting, scaled to 16x16; held out: one image in ten
     "mnist"     the IDX files (also .gz) in data/mnist; or the path of a folder that holds them
-    a folder    of picture files, all of one size, square, a multiple of 4 high; a folder in it is a
-                class. Held out: one image in ten of each class
+    a folder    of picture files, all of one size, square, a multiple of 4 high; each folder in it is
+                a class (readers.py, read_pictures). Held out: one image in ten
     a file      .npy or .npz: uint8 (N, H, W, 3) or (N, H, W), square, a multiple of 4 high. An .npz
                 holds "images" and, if there are any, "labels"; beside a .npy, `labels` names its file
                 or is an array: whole numbers (N,) or one-hot (N, K). Held out: one image in ten
@@ -61,7 +69,7 @@ def load_images(name_or_path: str | Path, split: str = "train", labels=None) -> 
     """
     if split not in ("train", "held_out", "all"):
         raise ValueError(f'split must be "train", "held_out" or "all", got {split!r}')
-    path = Path(name_or_path)
+    path = Path(name_or_path).expanduser()
     if labels is not None and path.suffix != ".npy":
         raise ValueError(f"labels go with a .npy of images alone, got {name_or_path!r}, which brings its own")
     if name_or_path == "sprites":
@@ -71,16 +79,18 @@ def load_images(name_or_path: str | Path, split: str = "train", labels=None) -> 
     if name_or_path == "mnist":
         return _mnist(DATA / "mnist", split)
     if path.is_dir():
-        is_mnist = any(path.glob("*-ubyte*"))
+        is_mnist = any(path.glob("*-idx?-ubyte*"))
         return _mnist(path, split) if is_mnist else _make(str(path), *read_pictures(path), None, split)
     if path.suffix not in (".npy", ".npz"):
+        if len(path.parts) > 1 and not path.exists():
+            raise FileNotFoundError(f"there is no file or folder {path}")
         known = '"sprites", "digits", "mnist", a folder, .npy or .npz'
-        raise ValueError(f"data must be {known}, got {name_or_path!r}")
-    arrays = _read_arrays(path)
+        raise ValueError(f"data must be {known}, got {str(name_or_path)!r}")
+    arrays = read_arrays(path)
     if labels is None:
         labels = arrays.get("labels")
     elif isinstance(labels, (str, Path)):
-        labels = _read_arrays(Path(labels), "labels")["labels"]
+        labels = read_arrays(Path(labels), "labels")["labels"]
     return _make(path.name, arrays["images"], labels, arrays.get("class_names"), None, split)
 
 
@@ -99,7 +109,7 @@ def to_display(images: Tensor) -> np.ndarray:
 
 
 def _sprites(split: str) -> ImageData:
-    arrays = _read_arrays(DATA / "sprites.npz")
+    arrays = read_arrays(DATA / "sprites.npz")
     held_out = arrays["held_out"]
     data = _make("sprites.npz", arrays["images"], arrays["labels"], arrays["class_names"], held_out, split)
     kinds = torch.from_numpy(arrays["kinds"][_keep(held_out, split)]).long()
@@ -117,8 +127,8 @@ def _digits(split: str) -> ImageData:
 
 
 def _mnist(folder: Path, split: str) -> ImageData:
-    images = {part: _read_idx(folder, f"{part}-images-idx3-ubyte", 3) for part in ("train", "t10k")}
-    labels = {part: _read_idx(folder, f"{part}-labels-idx1-ubyte", 1) for part in ("train", "t10k")}
+    images = {part: read_idx(folder, f"{part}-images-idx3-ubyte", 3) for part in ("train", "t10k")}
+    labels = {part: read_idx(folder, f"{part}-labels-idx1-ubyte", 1) for part in ("train", "t10k")}
     for part in images:
         if len(images[part]) != len(labels[part]):
             raise ValueError(f"{part}: {len(images[part])} images but {len(labels[part])} labels")
@@ -127,46 +137,13 @@ def _mnist(folder: Path, split: str) -> ImageData:
     return _make(folder.name, *both, [str(digit) for digit in range(10)], held_out, split)
 
 
-def _read_idx(folder: Path, name: str, axes: int) -> np.ndarray:
-    """One IDX file: 0, 0, type 8 (bytes), number of axes, each length as a big-endian int, the bytes."""
-    path = next((p for p in (folder / name, folder / f"{name}.gz") if p.exists()), None)
-    if path is None:
-        raise FileNotFoundError(f"{folder} has no file {name} or {name}.gz")
-    try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError, zlib.error) as error:
-        raise ValueError(f"{path.name} cannot be unpacked: {error}") from error
-    header = 4 + 4 * axes
-    if len(content) < header or content[:4] != bytes((0, 0, 8, axes)):
-        raise ValueError(f"{path.name} is not an IDX file of bytes with {axes} axes")
-    lengths = struct.unpack(f">{axes}I", content[4:header])
-    expected = header + math.prod(lengths)
-    if len(content) != expected:
-        raise ValueError(f"{path.name} should have {expected} bytes, got {len(content)}: is it cut off?")
-    return np.frombuffer(content, np.uint8, offset=header).reshape(lengths)
-
-
-def _read_arrays(path: Path, main: str = "images") -> dict[str, np.ndarray]:
-    """The arrays of an .npz by their names, or the one of an .npy under the name `main`."""
-    if not path.exists():
-        raise FileNotFoundError(f"there is no file {path}")
-    try:
-        loaded = np.load(path, allow_pickle=False)
-        arrays = {main: loaded} if isinstance(loaded, np.ndarray) else dict(loaded)
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error, lzma.LZMAError) as error:
-        raise ValueError(f"{path.name} cannot be read: {error}") from error
-    if main not in arrays:
-        raise ValueError(f'{path.name} must hold an array "{main}", it has {sorted(arrays)}')
-    return arrays
-
-
 def _one_in_ten(classes: np.ndarray) -> np.ndarray:
     """Which images to hold out: every tenth of each class, in an order that is random but always the same."""
     order = np.random.default_rng(0).permutation(len(classes))
     order = order[np.argsort(classes[order], kind="stable")]
     held_out = np.zeros(len(classes), bool)
     held_out[order[HELD_OUT_EVERY - 1 :: HELD_OUT_EVERY]] = True
-    return held_out
+    return held_out & (np.bincount(classes)[classes] > 1)  # a class of one image is trained on
 
 
 def _keep(held_out: np.ndarray, split: str) -> np.ndarray:
@@ -187,7 +164,8 @@ def _make(source: str, images: np.ndarray, labels, names, held_out, split: str) 
         raise ValueError(f"{source}: there are no images")
     height, width = images.shape[1:3]
     if height != width or height % 4:
-        raise ValueError(f"{source}: images must be square and a multiple of 4 high, got {height}x{width}")
+        got = f"{width} wide and {height} high"
+        raise ValueError(f"{source}: images must be square and a multiple of 4 high, got {got}")
     one_hot = _one_hot(source, len(images), labels, names)
     names = tuple(map(str, range(one_hot.shape[1]) if names is None else names))
     keep = _keep(_one_in_ten(one_hot.argmax(dim=1).numpy()) if held_out is None else held_out, split)

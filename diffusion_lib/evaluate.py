@@ -59,6 +59,9 @@ def measure(
     if checkpoint.model.config | {"n_feat": 0} != {"in_channels": 3, "n_feat": 0, "n_cfeat": 5, "height": 16}:
         raise ValueError(f"the model must draw sprites, this one has {checkpoint.model.config}")
     training, held_out = load_images("sprites"), load_images("sprites", "held_out")
+    names = checkpoint.facts.get("settings", {}).get("class_names", training.class_names)
+    if tuple(names) != training.class_names:
+        raise ValueError(f"the model must draw sprites, this one draws {', '.join(names)}")
     real, others, all_but_others = split_real(training)
     unseen, _, _ = split_real(held_out)
     judge, table = load_classifier(), {}

@@ -10,7 +10,6 @@ Several graphics cards or machines: accelerate launch -m diffusion_lib.train ...
 """
 
 import argparse
-import hashlib
 import sys
 import time
 from pathlib import Path
@@ -77,13 +76,6 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     return p.parse_args(arguments)
 
 
-def fingerprint(data: ImageData) -> str:
-    """SHA-256 of the images and labels that a model is trained on."""
-    digest = hashlib.sha256(data.images.numpy())
-    digest.update(data.labels.numpy())
-    return digest.hexdigest()
-
-
 def take_up(path: Path, settings: dict) -> tuple[dict | None, float]:
     """The saved state and the seconds it took, or None. ValueError if it is of another run."""
     if not path.exists():
@@ -93,8 +85,13 @@ def take_up(path: Path, settings: dict) -> tuple[dict | None, float]:
         raise ValueError(f"{path} is not the state of a training run")
     made_with = {"draw_t": "uniform"} | facts["settings"]  # an older state knows no other
     for name, value in settings.items():
-        if name not in ("data", "class_names") and made_with.get(name) != value:  # names of files may change
-            raise ValueError(f"{path} was made with {name} = {made_with.get(name)}, got {value}")
+        if (
+            name in ("data", "class_names") or made_with.get(name) == value
+        ):  # files and folders may be renamed
+            continue
+        if name == "data_sha256":
+            raise ValueError(f"{path} was made with other images, or with these in another order")
+        raise ValueError(f"{path} was made with {name} = {made_with.get(name)}, got {value}")
     return tensors, facts["seconds"]
 
 
@@ -154,9 +151,11 @@ def run(options: argparse.Namespace) -> int:
     device = choose_device(options.device)
     processes = find_processes(cpu=device.type == "cpu")
     device, is_first = processes.device or device, processes.index == 0
+    say = print if is_first else lambda text: None
     data = load_images(options.data, labels=options.labels)
+    say(data.in_words())
     settings = {name: getattr(options, name) for name in SAME} | {"class_names": [*data.class_names]}
-    settings |= {"data": Path(options.data).name, "data_sha256": fingerprint(data)}
+    settings |= {"data": Path(options.data).name, "data_sha256": data.fingerprint()}
     state_file = options.out / "run.safetensors"
     if state_file.exists() and not options.resume:
         raise ValueError(f"{state_file} is there already: add --resume to go on, or choose another --out")
@@ -180,7 +179,6 @@ def run(options: argparse.Namespace) -> int:
     num_steps = options.epochs * (len(data) // max(options.batch_size, 1))  # `train` refuses 0 and less
     done = int(state["step"]) if state else 0
     processes.check_equal(done, f"the step saved in {options.out}, a folder that all must see,")
-    say = print if is_first else lambda text: None
     if done:
         say(f"going on after step {done} of {num_steps}")
     sheet_at = {round(num_steps * (i + 1) / options.sheets) for i in range(options.sheets)}

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 LIBRARY = ROOT / "diffusion_lib"
 FLOORS = {
-    "pictures": -1,  # below `data`, which reads by it
+    "readers": -1,  # below `data`, which reads by them
     "schedule": 0, "unet": 0, "artwork": 0, "data": 0, "source": 0, "classifier": 0,
     "files": 0, "outcomes": 0, "limits": 0, "emphasis": 0, "interrupt": 0, "devices": 0, "processes": 0,
     "sprites": 1, "samplers": 1, "guidance": 1, "training": 1, "checkpoints": 1, "tracing": 1, "toy": 1,
@@ -64,7 +64,7 @@ def test_imports_point_down_only(module):
 def test_only_pictures_import_matplotlib_and_widgets(module):
     drawing = imports(module)[1] & {"matplotlib", "ipywidgets", "PIL"}
     assert (
-        not drawing or module in ("plots", "widgets", "diagram") or (module, drawing) == ("pictures", {"PIL"})
+        not drawing or module in ("plots", "widgets", "diagram") or (module, drawing) == ("readers", {"PIL"})
     )
 
 

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import os
 import struct
 import zipfile
 
@@ -183,8 +184,10 @@ def pictures(tmp_path):
 def test_a_folder_of_pictures(pictures):
     (pictures / "notes.txt").write_text("no picture")
     (pictures / ".cache").mkdir()
-    Image.new("RGB", (5, 7)).save(pictures / ".cache" / "hidden.png")
+    (pictures / "a folder.png").mkdir()
     (pictures / "wolf" / "more").mkdir()
+    for hidden in (".cache/hidden.png", "wolf/more/._19.png"):
+        Image.new("RGB", (5, 7)).save(pictures / hidden)
     (pictures / "wolf" / "19.png").rename(pictures / "wolf" / "more" / "19.PNG")
     data = load_images(pictures, "all")
     assert data.class_names == ("apple", "wolf") and data.images.shape == (20, 3, 8, 8)
@@ -193,6 +196,41 @@ def test_a_folder_of_pictures(pictures):
     assert (data.labels.argmax(dim=1) == torch.tensor(numbers) % 2).all()
     assert torch.equal(to_display_values(data, 1), torch.full((20,), 100))
     assert load_images(str(pictures), "held_out").labels.sum(dim=0).tolist() == [1, 1]
+    assert load_images(pictures).in_words() == "18 images, 3x8x8: apple 9, wolf 9"
+
+
+def test_classes_stand_in_the_order_in_which_people_count(tmp_path):
+    for name in ("10", "2", "dog 9", "dog 10", "1"):
+        (tmp_path / name).mkdir()
+        Image.new("L", (8, 8), len(name)).save(tmp_path / name / "only.png")
+    data = load_images(tmp_path)
+    assert data.class_names == ("1", "2", "10", "dog 9", "dog 10")
+    assert torch.equal(data.labels, torch.eye(5))  # none is held out: each is its class's only one
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows lets few users make links")
+def test_linked_folders_are_read(pictures):
+    (pictures.parent / "other").mkdir()
+    (pictures.parent / "other" / "linked").symlink_to(pictures / "wolf")
+    data = load_images(pictures.parent / "other", "all")
+    assert len(data) == 10 and data.class_names == ("linked",)
+
+
+@pytest.mark.parametrize("suffix", ["png", "gif", "webp"])
+def test_of_an_animation_the_first_picture_counts(tmp_path, suffix):
+    first, second = (Image.new("L", (8, 8), shade).convert("RGB") for shade in (40, 200))
+    first.save(tmp_path / f"a.{suffix}", save_all=True, append_images=[second], lossless=True)
+    shown = to_display(load_images(tmp_path, "all").images)
+    assert (shown == 40).all() and len(shown) == 1
+
+
+def test_a_photograph_is_read_as_it_was_held(tmp_path):
+    picture = Image.new("L", (8, 8))
+    picture.putpixel((7, 0), 255)  # at the top, on the right
+    exif = picture.getexif()
+    exif[0x0112] = 6  # to be shown turned to the right
+    picture.save(tmp_path / "a.png", exif=exif)
+    assert to_display(load_images(tmp_path, "all").images)[0, 7, 7, 0] == 255
 
 
 def to_display_values(data, channel):
@@ -243,7 +281,7 @@ def test_bad_pictures_are_refused(pictures):
         load_images(empty)
     stray = pictures / "stray.png"
     Image.new("RGB", (8, 8)).save(stray)
-    with pytest.raises(ValueError, match=r"mine: stray.png is in no class, its neighbours are folders"):
+    with pytest.raises(ValueError, match=r"mine: stray.png is in no class, others lie in folders"):
         load_images(pictures)
     stray.unlink()
     one = pictures / "wolf" / "05.png"
@@ -252,17 +290,34 @@ def test_bad_pictures_are_refused(pictures):
         one.write_bytes(damaged)
         with pytest.raises(ValueError, match=r"mine: wolf/05.png cannot be read: "):
             load_images(pictures)
+    Image.new("RGB", (8, 8)).save(one, format="TIFF")  # a format by its name only
+    with pytest.raises(ValueError, match=r"mine: wolf/05.png cannot be read: "):
+        load_images(pictures)
     Image.new("RGB", (8, 12)).save(one)
-    with pytest.raises(
-        ValueError, match=r"wolf/05.png is 8x12, apple/00.png is 8x8: all must be of one size"
-    ):
+    sizes = "wolf/05.png is 8 wide and 12 high, apple/00.png is 8 wide and 8 high: all must be of one size"
+    with pytest.raises(ValueError, match=sizes):
         load_images(pictures)
     Image.new("I;16", (8, 8)).save(one)
-    with pytest.raises(ValueError, match=r"wolf/05.png must have 8 bits a channel, it has mode I"):
+    with pytest.raises(ValueError, match=r"wolf/05.png is 16-bit grey: save it with 8 bits"):
         load_images(pictures)
-    Image.new("RGB", (6, 6)).save(empty / "a.png")
-    with pytest.raises(ValueError, match="empty: images must be square and a multiple of 4 high, got 6x6"):
+    Image.new("RGB", (64, 32)).save(empty / "a.png")
+    with pytest.raises(ValueError, match="empty: images must be square .*, got 64 wide and 32 high"):
         load_images(empty)
+
+
+def test_a_huge_picture_is_refused(tmp_path, monkeypatch):
+    Image.new("L", (8, 8)).save(tmp_path / "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20)  # Pillow refuses what has more than twice as many
+    with pytest.raises(ValueError, match="a.png cannot be read: Image size .* could be decompression bomb"):
+        load_images(tmp_path)
+
+
+def test_a_path_may_begin_at_home(pictures, monkeypatch):
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(pictures.parent))
+    assert len(load_images("~/mine", "all")) == 20
+    with pytest.raises(FileNotFoundError, match="there is no file or folder .*yours"):
+        load_images("~/yours")
 
 
 def npz(**arrays):
@@ -281,8 +336,14 @@ def npz(**arrays):
         (npz(images=PICTURES[:0]), "there are no images"),
         (npz(images=PICTURES[0, 0]), r"images must be \(N, H, W, 3\) or \(N, H, W\), got \(8, 3\)"),
         (npz(images=PICTURES[..., :2]), "images must be"),
-        (npz(images=PICTURES[:, :4]), "images must be square and a multiple of 4 high, got 4x8"),
-        (npz(images=PICTURES[:, :6, :6]), "images must be square and a multiple of 4 high, got 6x6"),
+        (
+            npz(images=PICTURES[:, :4]),
+            "images must be square and a multiple of 4 high, got 8 wide and 4 high",
+        ),
+        (
+            npz(images=PICTURES[:, :6, :6]),
+            "images must be square and a multiple of 4 high, got 6 wide and 6 high",
+        ),
         (npz(images=PICTURES / 255), "images must be uint8"),
         (npz(images=np.where(PICTURES == 7, np.nan, PICTURES)), "images must be finite, got NaN or infinity"),
         (

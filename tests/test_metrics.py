@@ -156,8 +156,13 @@ def test_the_command_refuses_what_it_cannot_measure(tmp_path, capsys):
     save_checkpoint(tmp_path / "grey.safetensors", ContextUnet(1, 8, 10, 16), NoiseSchedule.linear(4))
     save_checkpoint(tmp_path / "new.safetensors", ContextUnet(3, 8, 5, 16), NoiseSchedule.linear(4))
     grey = str(tmp_path / "grey.safetensors")
+    of_letters = {"settings": {"class_names": list("abcde")}}
+    save_checkpoint(
+        tmp_path / "mine.safetensors", ContextUnet(3, 8, 5, 16), NoiseSchedule.linear(4), **of_letters
+    )
     for arguments, message in (
         (["grey.safetensors"], "the model must draw sprites"),
+        (["mine.safetensors"], "the model must draw sprites, this one draws a, b, c, d, e"),
         (["new.safetensors", "--samples", "64"], "--samples must be more than 64, got 64"),
         (["new.safetensors", "--samplers", "euler-20"], "a sampler must be"),
         (["new.safetensors", "--samplers", "ddpm,ddim-0"], "1 .. 4 steps, got 'ddim-0'"),

@@ -9,7 +9,6 @@ from diffusion_lib.checkpoints import FOLDER, load_checkpoint
 from diffusion_lib.data import load_images
 from diffusion_lib.drawing import draw
 from diffusion_lib.metrics import class_accuracy, load_classifier
-from diffusion_lib.train import fingerprint
 
 MODELS = sorted(path.stem for path in FOLDER.glob("*.safetensors") if path.stem != "classifier")
 
@@ -26,7 +25,7 @@ def test_there_is_a_small_model():
 def test_the_facts_tell_how_it_was_made_and_how_good_it_is(checkpoint):
     name, loaded = checkpoint
     facts = loaded.facts
-    assert facts["settings"]["data_sha256"] == fingerprint(load_images("sprites"))
+    assert facts["settings"]["data_sha256"] == load_images("sprites").fingerprint()
     assert facts["images_seen"] > 500_000
     quality = facts["quality"]
     assert {"ddpm", "ddim-20", "ddim-50", "other training images", "held-out images"} <= set(quality)
