@@ -117,9 +117,9 @@ def plot_points(clouds: dict[str, Tensor], data: Tensor | None = None, arrows=No
                 *cloud.T, *arrows[name].T, angles="xy", scale_units="xy", scale=1, color="tab:orange"
             )
         panel.scatter(*cloud.T, s=4, color="tab:blue")
-        panel.set(
-            title=name, xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xticks=[], yticks=[]
-        )
+        limits, ticks = (-reach, reach), range(-int(reach), int(reach) + 1)
+        panel.set(title=name, xlim=limits, ylim=limits, aspect="equal", xticks=ticks, yticks=ticks)
+        panel.tick_params(labelsize=7, length=2, colors="0.5")
     plt.close(figure)
     return figure
 

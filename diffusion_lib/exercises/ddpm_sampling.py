@@ -10,7 +10,7 @@ without_noise = ChoiceExercise(
     "ddpm_sampling.without_noise",
     {
         "a": "The same sprites, only cleaner: the noise was what made them speckled.",
-        "b": "Dull sprites, nearly the same one for each class.",
+        "b": "Dull sprites; within a class nearly all the same.",
         "c": "Exact copies of training sprites: without noise nothing new can come out.",
         "d": "Pure noise: the loop does not work at all without it.",
     },

@@ -113,13 +113,13 @@ eight = _quiz(
     "eight", "c",
     {"a": "this is the right one", "b": "the time is not given to the network",
      "c": "the noise lacks its square root in training", "d": "the context is negated in training"},
-    {"a": "On the sheet, yes, and that is what makes it dangerous. Compare the loss at small t.",
+    {"a": "On the sheet, yes, and that is what makes it dangerous. Compare the loss at small t, in the middle.",
      "b": "Then some digits would be full of specks, and the loss would be right at small t.",
      "d": "The rows are the digits that were asked for."},
-    ("The sheet tells nothing. Look at the loss by t, and at small t first.",
+    ("The sheet tells nothing. Look at the loss by t in the middle panel, and at small t first.",
      "At t = 1 the noise that this network was trained on is thirty times weaker than it should be."),
-    "The eye does not see it. What tells: the loss at small t, three times the right one's, because noise "
-    "that is too weak cannot be found in the image.",
+    "The eye does not see it. What tells: the loss at small t in the middle panel, three times the right "
+    "one's, because noise that is too weak cannot be found in the image. (The last panel has right noise.)",
 )  # fmt: skip
 
 nine = _quiz(
