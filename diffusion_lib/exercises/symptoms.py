@@ -113,7 +113,7 @@ eight = _quiz(
     "eight", "c",
     {"a": "this is the right one", "b": "the time is not given to the network",
      "c": "the noise lacks its square root in training", "d": "the context is negated in training"},
-    {"a": "On the sheet, yes, and that is what makes it dangerous. Compare the loss at small t, in the middle.",
+    {"a": "On the sheet, yes, and that is what makes it dangerous. Compare the loss at small t.",
      "b": "Then some digits would be full of specks, and the loss would be right at small t.",
      "d": "The rows are the digits that were asked for."},
     ("The sheet tells nothing. Look at the loss by t in the middle panel, and at small t first.",
