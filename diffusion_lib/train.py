@@ -63,7 +63,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     p.add_argument("--context-dropout", type=float, default=0.1, help="share of images without their class")
     p.add_argument("--ema-decay", type=float, default=0.999, help="share of the average kept at each step")
     p.add_argument("--weighting", choices=("none", "debiased"), default="none", help="of the loss at each t")
-    p.add_argument("--draw-t", choices=("uniform", "middle"), default="uniform", help="odds of each t")
+    p.add_argument("--draw-t", choices=("uniform", "middle"), default="middle", help="odds of each t")
     p.add_argument("--start-from", help="checkpoint with whose weights to begin; half as wide, it is widened")
     p.add_argument("--seed", type=int, default=0, help="of the weights and of all that is drawn")
     p.add_argument("--schedule", choices=("linear", "cosine"), default="linear", help="noise schedule")

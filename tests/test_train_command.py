@@ -133,19 +133,21 @@ def test_the_odds_of_t_reach_the_training_and_are_part_of_a_run(data, tmp_path, 
 
     monkeypatch.setattr(train, "train", watched)
     short = ["--epochs", "1"]
-    assert main(command(data, tmp_path / "middle", *short, "--draw-t", "middle")[3:]) == 0
-    assert asked == ["middle"]
-    assert load_checkpoint(tmp_path / "middle" / "model.safetensors").facts["settings"]["draw_t"] == "middle"
-    assert main(command(data, tmp_path / "middle", *short, "--resume")[3:]) == 1
-    assert "was made with draw_t = middle, got uniform" in capsys.readouterr().err
+    for draw_t, more in (("middle", []), ("uniform", ["--draw-t", "uniform"])):
+        out = tmp_path / draw_t
+        assert main(command(data, out, *short, *more)[3:]) == 0
+        assert asked.pop() == draw_t
+        assert load_checkpoint(out / "model.safetensors").facts["settings"]["draw_t"] == draw_t
+    assert main(command(data, tmp_path / "uniform", *short, "--resume")[3:]) == 1
+    assert "was made with draw_t = uniform, got middle" in capsys.readouterr().err
 
 
 def test_a_state_from_before_the_odds_could_be_chosen_is_taken_up(data, whole, tmp_path, capsys):
     tensors, facts = load_tensors(whole[0] / "run.safetensors")
     del facts["settings"]["draw_t"]
     save_tensors(tmp_path / "run.safetensors", tensors, facts)
-    assert main(command(data, tmp_path, "--resume")[3:]) == 0
-    assert main(command(data, tmp_path, "--resume", "--draw-t", "middle")[3:]) == 1
+    assert main(command(data, tmp_path, "--resume", "--draw-t", "uniform")[3:]) == 0
+    assert main(command(data, tmp_path, "--resume")[3:]) == 1
     assert "was made with draw_t = uniform, got middle" in capsys.readouterr().err
 
 
