@@ -19,7 +19,7 @@ DIFFERENCES = (
     "same precision.",
     "",
     "The floor of the digits is of fewer than 200 images, for which this distance reads high. In five "
-    "minutes (d) sees each of the 1,600 digits more than a hundred times: that it comes down to the floor "
+    "minutes (c2) and (d) see each of the 1,600 digits about a hundred times: that they end below the floor "
     "may be memory.",
 )
 

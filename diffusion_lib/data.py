@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .readers import read_arrays, read_idx, read_pictures
+from .readers import check_size, read_arrays, read_idx, read_pictures
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 HELD_OUT_EVERY = 10  # where a data set brings no split of its own, each tenth image is held out
@@ -163,9 +163,7 @@ def _make(source: str, images: np.ndarray, labels, names, held_out, split: str) 
     if len(images) == 0:
         raise ValueError(f"{source}: there are no images")
     height, width = images.shape[1:3]
-    if height != width or height % 4:
-        got = f"{width} wide and {height} high"
-        raise ValueError(f"{source}: images must be square and a multiple of 4 high, got {got}")
+    check_size(source, width, height)
     one_hot = _one_hot(source, len(images), labels, names)
     names = tuple(map(str, range(one_hot.shape[1]) if names is None else names))
     keep = _keep(_one_in_ten(one_hot.argmax(dim=1).numpy()) if held_out is None else held_out, split)

@@ -1,6 +1,5 @@
 """Files of your own as arrays: pictures in folders, MNIST's IDX, numpy's .npz and .npy."""
 
-import glob
 import gzip
 import lzma
 import math
@@ -8,6 +7,7 @@ import re
 import struct
 import zipfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -28,9 +28,7 @@ def read_pictures(folder: Path) -> tuple[np.ndarray, np.ndarray, list[str]]:
     Raises ValueError if there is no picture, if some lie in folders and some beside them, if one cannot be
     read, is 16-bit grey, or has another size than the first. Nothing is scaled or cut.
     """
-    # glob goes into linked folders on every Python, rglob from 3.13 on; a folder may be called cat.png.
-    found = [Path(name) for name in glob.iglob("**/*", root_dir=folder, recursive=True)]
-    found = [path for path in found if path.suffix.lower() in SUFFIXES and not (folder / path).is_dir()]
+    found = [path.relative_to(folder) for path in _files_below(folder) if path.suffix.lower() in SUFFIXES]
     if not found:
         raise ValueError(f"{folder} holds no pictures ({', '.join(SUFFIXES)}), nor MNIST's files")
     beside = [path for path in found if len(path.parts) == 1]
@@ -49,15 +47,36 @@ def read_pictures(folder: Path) -> tuple[np.ndarray, np.ndarray, list[str]]:
                 f"{folder}: {path.as_posix()} is {sizes[0]}, {paths[0].as_posix()} is {sizes[1]}: "
                 "all must be of one size"
             )
+        check_size(str(folder), *picture.size)  # the first is enough, and sooner than memory runs out
         pictures.append(picture)
     if not all(picture.mode == "L" for picture in pictures):
         pictures = [picture.convert("RGB") for picture in pictures]
     return np.stack(pictures), np.array([names.index(class_of[path]) for path in paths]), names
 
 
-def _as_people_count(name: str) -> list[tuple]:
-    """A key that sorts "2" before "10"."""
-    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", name)]
+def check_size(source: str, width: int, height: int) -> None:
+    """ValueError unless images of this size fit the network."""
+    if width != height or height % 4:
+        got = f"{width} wide and {height} high"
+        raise ValueError(f"{source}: images must be square and a multiple of 4 high, got {got}")
+
+
+def _files_below(folder: Path, inside: tuple[Path, ...] = ()) -> Iterator[Path]:
+    """The files in a folder and in its folders, linked ones too, but not those that lead back up."""
+    inside = (*inside, folder.resolve())
+    for path in folder.iterdir():
+        if path.name.startswith("."):
+            continue
+        if not path.is_dir():  # a folder may be called cat.png
+            yield path
+        elif path.resolve() not in inside:
+            yield from _files_below(path, inside)
+
+
+def _as_people_count(name: str) -> tuple:
+    """A key that sorts "2" before "10". The name itself decides between "1" and "01"."""
+    parts = re.split(r"(\d+)", name)
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts], name
 
 
 def _read_picture(folder: Path, path: Path) -> Image.Image:

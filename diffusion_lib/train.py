@@ -215,6 +215,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="replace")  # a class may have a name that the terminal cannot show
     try:
         return run(parse(arguments))
     except (ValueError, OSError, FloatingPointError) as error:

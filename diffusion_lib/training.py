@@ -140,9 +140,9 @@ def train(
     context_dropout its context is zeroed, so that the network also learns to do without (Ho & Salimans 2022,
     algorithm 1). The learning rate climbs for warmup_steps and falls in a line that meets 0 after the last
     step. An epoch goes through the data once, in a new order, and leaves out the images that do not fill a
-    batch. weighting "debiased" and draw_t "middle" are for the end of a long training: more weight, or more
-    of the steps, where forms are decided (see emphasis.py). mixed_precision lets the convolutions compute in
-    bfloat16, faster where the processor knows it; the weights stay as they are.
+    batch. draw_t "middle", the command's default, draws more of the steps where forms are decided; weighting
+    "debiased", for the end of a long training, gives them more weight (emphasis.py). mixed_precision lets the
+    convolutions compute in bfloat16, faster where the processor knows it; the weights stay as they are.
 
     All randomness is drawn on the CPU from one generator with this seed; torch's own is left alone. The
     device is the model's. resume takes what step.run.tensors() gave in a run with the same arguments.

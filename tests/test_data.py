@@ -200,12 +200,12 @@ def test_a_folder_of_pictures(pictures):
 
 
 def test_classes_stand_in_the_order_in_which_people_count(tmp_path):
-    for name in ("10", "2", "dog 9", "dog 10", "1"):
+    for name in ("10", "2", "dog 9", "dog 10", "1", "01"):
         (tmp_path / name).mkdir()
         Image.new("L", (8, 8), len(name)).save(tmp_path / name / "only.png")
     data = load_images(tmp_path)
-    assert data.class_names == ("1", "2", "10", "dog 9", "dog 10")
-    assert torch.equal(data.labels, torch.eye(5))  # none is held out: each is its class's only one
+    assert data.class_names == ("01", "1", "2", "10", "dog 9", "dog 10")
+    assert torch.equal(data.labels, torch.eye(6))  # none is held out: each is its class's only one
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows lets few users make links")
@@ -214,6 +214,9 @@ def test_linked_folders_are_read(pictures):
     (pictures.parent / "other" / "linked").symlink_to(pictures / "wolf")
     data = load_images(pictures.parent / "other", "all")
     assert len(data) == 10 and data.class_names == ("linked",)
+    (pictures / "wolf" / "back").symlink_to(pictures)
+    (pictures / "apple" / "across").symlink_to(pictures / "wolf")
+    assert load_images(pictures, "all").in_words() == "30 images, 3x8x8: apple 20, wolf 10"
 
 
 @pytest.mark.parametrize("suffix", ["png", "gif", "webp"])

@@ -170,6 +170,19 @@ def test_a_model_of_pictures_knows_the_names_of_its_classes(tmp_path, capsys):
     assert "was made with other images, or with these in another order" in capsys.readouterr().err
 
 
+def test_a_class_that_the_terminal_cannot_show_stops_nothing(tmp_path):
+    (tmp_path / "mine" / "猫").mkdir(parents=True)
+    for number in range(4):
+        Image.new("L", (8, 8), number).save(tmp_path / "mine" / "猫" / f"{number}.png")
+    latin = os.environ | {"PYTHONIOENCODING": "cp1252", "OMP_NUM_THREADS": "1"}
+    more = ["--epochs", "1", "--batch-size", "2", "--sheets", "0"]
+    arguments = command(tmp_path / "mine", tmp_path / "run", *more)
+    result = subprocess.run(arguments, cwd=ROOT, capture_output=True, env=latin)
+    assert result.returncode == 0 and b"4 images, 1x8x8: ? 4" in result.stdout, result
+    facts = load_checkpoint(tmp_path / "run" / "model.safetensors").facts
+    assert facts["settings"]["class_names"] == ["猫"]
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [
