@@ -85,9 +85,8 @@ def take_up(path: Path, settings: dict) -> tuple[dict | None, float]:
         raise ValueError(f"{path} is not the state of a training run")
     made_with = {"draw_t": "uniform"} | facts["settings"]  # an older state knows no other
     for name, value in settings.items():
-        if (
-            name in ("data", "class_names") or made_with.get(name) == value
-        ):  # files and folders may be renamed
+        may_differ = name in ("data", "class_names")  # files and folders may be renamed
+        if may_differ or made_with.get(name) == value:
             continue
         if name == "data_sha256":
             raise ValueError(f"{path} was made with other images, or with these in another order")
