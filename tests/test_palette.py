@@ -33,6 +33,19 @@ def test_a_ground_that_is_mostly_pure_white_becomes_pure_white(generator):
     assert torch.equal(flat[:, :, :, :6], torch.ones(1, 3, 8, 6)) and count(flat[0]) == 2
 
 
+@pytest.mark.parametrize(
+    ("shade", "becomes"), [(0.99, 1.0), (0.97, 0.97), (-0.985, -1.0), (1.01, 1.0), (1.1, 1.1), (0.0, 0.0)]
+)
+def test_what_is_nearly_at_the_end_of_the_range_is_put_there(generator, shade, becomes):
+    """White that is two levels below white would show as a frame on a white page."""
+    image = shade + 0.002 * torch.rand(1, 3, 8, 8, generator=generator)
+    image[:, :, :, 6:] = 0.5
+    flat = few_colours(image, 2)
+    assert count(flat[0]) == 2
+    # Half of what was added to the shade on average, where it does not end at -1 or 1.
+    assert flat[:, :, :, :6].sub(becomes).abs().max() <= (0 if abs(becomes) == 1 else 0.002)
+
+
 def test_what_has_few_colours_stays_as_it_is():
     images = load_images("sprites").images[::480]
     few = [count(image) <= 12 for image in images]
