@@ -1,6 +1,6 @@
 """The mean of several stages of one training: python -m diffusion_lib.average ONE TWO --out MEAN.safetensors
 
-It often draws better than any of them: the card of `better` in data/checkpoints has numbers.
+It can draw better than any of them: the card of `better` in data/checkpoints has numbers.
 """
 
 import argparse

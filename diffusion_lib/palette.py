@@ -10,7 +10,7 @@ _NEIGHBOURS = {
     (0, -1): 1.0, (0, 1): 1.0,
     (1, -1): 0.7, (1, 0): 1.0, (1, 1): 0.7,
 }  # fmt: skip
-END = 0.02  # of the range -1 .. 1: two and a half of 256 levels
+END = 0.04  # of the range -1 .. 1: five of 256 levels
 
 
 def few_colours(images: Tensor, num_colours: int = 12, smoothness: float = 0.03) -> Tensor:
@@ -25,8 +25,8 @@ def few_colours(images: Tensor, num_colours: int = 12, smoothness: float = 0.03)
     conditional modes: Besag 1986, J. R. Stat. Soc. B 48, p. 259). 0 leaves k-means as it is. A lone pixel on
     flat ground stays if it differs from it by more than sqrt(6.8 * smoothness), root mean square over the
     channels, on the range -1 .. 1: by 0.45 as it comes. Finer details are lost. Each group gets its median
-    in each channel, and what is closer than 0.02 to -1 or 1 becomes that: a network's white is a level or
-    two below white, which is not seen in one pixel, but as a frame around a picture on white.
+    in each channel, and what is closer than 0.04 to -1 or 1 becomes that: a network's white is a level or
+    more below white, which is not seen in one pixel, but as a frame around a picture on white.
 
     images (N, channels, height, width), finite; what has no more colours stays as it is. No image depends on
     another, or on a random state. Raises ValueError for another shape, for less than one colour and for a

@@ -58,7 +58,7 @@ def score(schedule: NoiseSchedule, x_t: Tensor, t, noise: Tensor) -> Tensor:
     """The direction in which x_t becomes more likely fastest: -noise / sqrt(1 - alpha_bar_t).
 
     The gradient of log q(x_t) by x_t, where noise is the exact E[noise | x_t] (Song et al. 2021,
-    arXiv 2011.13456, sections 2.1 and 3.3 link it to DDPM's eq. 14). Shapes as for predict_clean.
+    arXiv 2011.13456, sections 2.2 and 3.3 link it to DDPM's eq. 14). Shapes as for predict_clean.
     """
     alpha_bar = schedule.alpha_bar[schedule.index(t, lowest=1)]
     return -noise / per_image((1 - alpha_bar).sqrt(), x_t)

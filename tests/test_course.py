@@ -17,6 +17,7 @@ def course(monkeypatch, tmp_path):
     spec = importlib.util.spec_from_file_location("course", ROOT / "course.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    monkeypatch.setenv("PATH", os.environ["PATH"])  # `lab` puts .venv in front
     monkeypatch.setattr(module, "VENV", str(tmp_path / ".venv"))
     monkeypatch.setattr(module, "PYTHON", str(tmp_path / ".venv" / "python"))
     monkeypatch.setattr(module, "STAMP", str(tmp_path / ".venv" / "course-stamp.txt"))
@@ -128,6 +129,15 @@ def test_set_up_is_done_once_for_the_same_requirements(course, monkeypatch):
     assert course.is_ready(with_tests=False) and not course.is_ready(with_tests=True)
     monkeypatch.setattr(course, "requirements", lambda with_tests: ["requirements-test.txt"])
     assert not course.is_ready(with_tests=False), "other requirements are installed anew"
+
+
+def test_in_the_lab_python_is_the_courses_own(course, monkeypatch):
+    """In a terminal of JupyterLab, and in a cell after an exclamation mark."""
+    before, seen = os.environ["PATH"], []
+    monkeypatch.setattr(course, "set_up", lambda *arguments: None)
+    monkeypatch.setattr(course, "call", lambda arguments, problem=None: seen.append(os.environ["PATH"]) or 0)
+    assert start(course, monkeypatch, "lab") == 0
+    assert seen == [course.VENV + os.pathsep + before]  # here PYTHON lies right in it
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "notebooks"
-LESSONS = sorted(FOLDER.glob("0[1-6]_*.ipynb"))
-ALL = sorted(FOLDER.rglob("*.ipynb"))
+ALL = sorted(path for path in FOLDER.rglob("*.ipynb") if "-Copy" not in path.name)  # a learner's own
+LESSONS = [path for path in ALL if path.parent == FOLDER and re.match("0[1-6]_", path.name)]
 SECTIONS = ("Setup", "See it", "The idea", "Build it", "Check it", "Use it", "Change it", "Find the bug",
             "Exercises", "What you now know")  # fmt: skip
 HAND_BUILT = {

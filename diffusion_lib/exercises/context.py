@@ -45,11 +45,11 @@ weight_grows = ChoiceExercise(
     why={
         "a": "At first that is so; then there is a price. The push goes to where the class is plain: the "
         "unusual sprites of a class, which lie near another one, are left out, and far on so is all data.",
-        "c": "With an exact network weight 1 would be all one needs. A small network is not exact: it "
-        "leaves out part of what the context should do, and a larger weight makes up for it.",
+        "c": "With an exact network weight 1 would be all one needs. A small network is not exact: it may "
+        "heed the context too little, and a larger weight makes up for that. Section 6 has another reason.",
         "d": "A weight below 1 does that. Above 1 the difference that the context makes is amplified.",
     },
-    right="Some of it makes up for what a small network leaves out; more of it gives up what is unusual, and "
+    right="Some of it helps a network that is not exact; more of it costs variety, at first very little, and "
     "far beyond, pictures leave the data altogether.",
     hints=(
         "Look at the toy again: where did the points of weight 4 lie within their island, and how "
