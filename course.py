@@ -187,7 +187,7 @@ def set_up(with_tests, cpu=False, folder=None):
 
 def lab(more):
     """JupyterLab on localhost with its token, this folder as root, open at the first notebook."""
-    # In its terminals, and after ! in a cell, `python` is then the course's own.
+    # After ! in a cell `python` is then the course's own. (A terminal's shell may put another one first.)
     os.environ["PATH"] = os.path.dirname(PYTHON) + os.pathsep + os.environ.get("PATH", "")
     url = "--LabApp.default_url=/lab/tree/" + START if os.path.exists(os.path.join(ROOT, START)) else None
     return call([PYTHON, "-m", "jupyterlab"] + ([url] if url else []) + more)
