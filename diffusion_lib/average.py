@@ -1,6 +1,6 @@
 """The mean of several stages of one training: python -m diffusion_lib.average ONE TWO --out MEAN.safetensors
 
-It can draw better than any of them: the card of `better` in data/checkpoints has numbers.
+Its samples may come nearer to real ones than theirs: the card of `better` in data/checkpoints has numbers.
 """
 
 import argparse
@@ -28,15 +28,16 @@ def mean_of(checkpoints: list[Checkpoint]) -> Checkpoint:
     """
     if len(checkpoints) < 2:
         raise ValueError(f"there must be at least 2 models to take the mean of, got {len(checkpoints)}")
-    first, last = checkpoints[0], checkpoints[-1]
-    for number, other in enumerate(checkpoints[1:], start=2):
+    first, last, known = checkpoints[0], checkpoints[-1], None
+    for number, other in enumerate(checkpoints, start=1):
         if other.model.config != first.model.config:
             raise ValueError(f"model {number} must be a {first.model.config}, got {other.model.config}")
         if not torch.equal(other.schedule.beta, first.schedule.beta):
             raise ValueError(f"model {number} must have the noise schedule of the first, and has another")
-        names = [c.facts.get("settings", {}).get("class_names") for c in (first, other)]
-        if None not in names and names[0] != names[1]:
-            raise ValueError(f"model {number} must draw {', '.join(names[0])}, got {', '.join(names[1])}")
+        names = other.facts.get("settings", {}).get("class_names")  # older files have none
+        known = known or names
+        if names and names != known:
+            raise ValueError(f"model {number} must draw {', '.join(known)}, got {', '.join(names)}")
     mean = AveragedModel(first.model, use_buffers=True)
     for checkpoint in checkpoints:
         mean.update_parameters(checkpoint.model)

@@ -54,6 +54,12 @@ def test_the_command_keeps_what_is_true_of_the_mean(tmp_path, capsys):
     assert "is there already" in capsys.readouterr().err
 
 
+def test_names_count_also_where_the_first_has_none():
+    named = [stage(1, settings={"class_names": names}) for names in (["a", "b"], ["b", "a"])]
+    with pytest.raises(ValueError, match="model 3 must draw a, b, got b, a"):
+        mean_of([stage(0), *named])
+
+
 @pytest.mark.parametrize(
     ("others", "message"),
     [
@@ -61,6 +67,7 @@ def test_the_command_keeps_what_is_true_of_the_mean(tmp_path, capsys):
         ([stage(1, n_feat=16)], "model 2 must be a .*'n_feat': 8.* got .*'n_feat': 16"),
         ([stage(1), stage(1, schedule=NoiseSchedule.linear(21))], "model 3 must have the noise schedule"),
         ([stage(1, settings={"class_names": ["b", "a"]})], "model 2 must draw a, b, got b, a"),
+        ([stage(1), stage(1, settings={"class_names": ["b", "a"]})], "model 3 must draw a, b, got b, a"),
     ],
 )
 def test_what_does_not_belong_together_is_refused(others, message):

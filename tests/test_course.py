@@ -132,7 +132,7 @@ def test_set_up_is_done_once_for_the_same_requirements(course, monkeypatch):
 
 
 def test_in_the_lab_python_is_the_courses_own(course, monkeypatch):
-    """In a cell, after an exclamation mark."""
+    """JupyterLab gets it in front of PATH, for `!python` in a cell."""
     before, seen = os.environ["PATH"], []
     monkeypatch.setattr(course, "set_up", lambda *arguments: None)
     monkeypatch.setattr(course, "call", lambda arguments, problem=None: seen.append(os.environ["PATH"]) or 0)
