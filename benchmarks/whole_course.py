@@ -91,7 +91,6 @@ def notebook(path: Path, *more: str) -> dict[str, float]:
 def notebooks(pattern: str = "**/*.ipynb") -> list[str]:
     """A row for each notebook, and the sum."""
     paths = [p for p in sorted(FOLDER.glob(pattern)) if ".ipynb_checkpoints" not in p.parts]
-    paths = [p for p in paths if "-Copy" not in p.name]  # somebody's own
     rows = {}
     for path in tqdm(paths, desc="notebooks", dynamic_ncols=True, leave=False):
         rows[path.relative_to(FOLDER).as_posix()] = notebook(path)

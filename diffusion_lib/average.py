@@ -1,6 +1,6 @@
 """The mean of several stages of one training: python -m diffusion_lib.average ONE TWO --out MEAN.safetensors
 
-Its samples may come nearer to real ones than theirs: the card of `better` in data/checkpoints has numbers.
+It may draw nearer to real images than each stage does: the card of `better` in data/checkpoints has numbers.
 """
 
 import argparse

@@ -10,7 +10,7 @@ _NEIGHBOURS = {
     (0, -1): 1.0, (0, 1): 1.0,
     (1, -1): 0.7, (1, 0): 1.0, (1, 1): 0.7,
 }  # fmt: skip
-END = 0.04  # of the range -1 .. 1: five of 256 levels
+_END = 0.04  # of the range -1 .. 1: five of 256 levels
 
 
 def few_colours(images: Tensor, num_colours: int = 12, smoothness: float = 0.03) -> Tensor:
@@ -50,7 +50,7 @@ def few_colours(images: Tensor, num_colours: int = 12, smoothness: float = 0.03)
             groups = _settled(before, groups, smoothness) if smoothness else groups
             for group in np.unique(groups):
                 colour = np.median(before[groups == group], axis=0)
-                at_the_end = np.abs(np.abs(colour) - 1) < END
+                at_the_end = np.abs(np.abs(colour) - 1) < _END
                 after[groups == group] = np.where(at_the_end, np.sign(colour), colour)
     flat = torch.from_numpy(result).permute(0, 3, 1, 2)
     return flat.to(images.dtype).to(images.device).contiguous()

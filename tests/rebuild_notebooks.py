@@ -60,6 +60,6 @@ if __name__ == "__main__":
     # The list of exercises in 00 is stored as a learner first sees it.
     os.environ["COURSE_PROGRESS"] = str(Path(tempfile.mkdtemp()) / "progress.json")
     for notebook in [Path(name) for name in sys.argv[1:]] or sorted(FOLDER.rglob("*.ipynb")):
-        if ".ipynb_checkpoints" not in notebook.parts and "-Copy" not in notebook.name:
+        if ".ipynb_checkpoints" not in notebook.parts:
             print(notebook, flush=True)
             rebuild(notebook)

@@ -16,12 +16,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "notebooks"
-ALL = sorted(
-    path
-    for path in FOLDER.rglob("*.ipynb")
-    if "-Copy" not in path.name and ".ipynb_checkpoints" not in path.parts  # a learner's own, JupyterLab's
-)
-LESSONS = [path for path in ALL if path.parent == FOLDER and re.match("0[1-6]_", path.name)]
+LESSONS = sorted(FOLDER.glob("0[1-6]_*.ipynb"))
+ALL = sorted(path for path in FOLDER.rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
 SECTIONS = ("Setup", "See it", "The idea", "Build it", "Check it", "Use it", "Change it", "Find the bug",
             "Exercises", "What you now know")  # fmt: skip
 HAND_BUILT = {
@@ -81,7 +77,7 @@ def lesson(request):
 
 def test_all_are_there():
     assert [path.stem for path in LESSONS] == sorted(HAND_BUILT)
-    assert {path.stem for path in ALL if path.parent.name == "solutions"} == set(HAND_BUILT)
+    assert {path.stem for path in (FOLDER / "solutions").glob("*.ipynb")} == set(HAND_BUILT)
 
 
 def test_every_cell_was_run_in_order_and_kept_its_output(notebook):

@@ -7,7 +7,7 @@ import pytest
 from real_lab import open_and_run
 
 FOLDER = Path(__file__).parent.parent.parent / "notebooks"
-NOTEBOOKS = sorted(path.stem for path in FOLDER.glob("*.ipynb") if "-Copy" not in path.name)
+NOTEBOOKS = sorted(path.stem for path in FOLDER.glob("*.ipynb"))
 
 
 def problems_of(page):
