@@ -1,4 +1,4 @@
-"""Samples of a checkpoint by the name of a sampler: "ddpm", "ddim-20"."""
+"""Samples of a checkpoint by the name of a sampler: "ddpm", "ddpm-posterior", "ddim-20"."""
 
 import torch
 from torch import Tensor
@@ -10,14 +10,19 @@ from .folding import folded
 from .guidance import clipped, guided
 from .samplers import last, sample_ddim, sample_ddpm
 
+DDPM_VARIANCE = {"ddpm": "beta", "ddpm-posterior": "posterior"}  # of the noise that a step adds
+
 
 def steps_of(sampler: str, total_steps: int) -> int:
     """The network evaluations of "ddpm", all steps, or of "ddim-20", here 20. ValueError for other names."""
-    if sampler == "ddpm":
+    if sampler in DDPM_VARIANCE:
         return total_steps
     kind, _, count = sampler.partition("-")
     if kind != "ddim" or not count.isdecimal() or not 1 <= int(count) <= total_steps:
-        raise ValueError(f'a sampler must be "ddpm" or "ddim-" and 1 .. {total_steps} steps, got {sampler!r}')
+        raise ValueError(
+            f'a sampler must be "ddpm", "ddpm-posterior" or "ddim-" and 1 .. {total_steps} steps, '
+            f"got {sampler!r}"
+        )
     return int(count)
 
 
@@ -30,8 +35,9 @@ def draw(
     weight: float = 1.0,
     guide: Checkpoint | None = None,
 ) -> Tensor:
-    """A sample for each label, with a progress bar. sampler is "ddpm", or "ddim-20" for 20 steps.
+    """A sample for each label, with a progress bar.
 
+    sampler is "ddpm", "ddpm-posterior" (with the other variance of ddpm_step), or "ddim-20" for 20 steps.
     weight is that of guidance; 1 is plain conditioning. The guide is asked without context: the model itself,
     or another one with the same schedule. mixed_precision lets the convolutions and the sum of guidance
     compute in bfloat16, which is faster where the processor knows it. Raises ValueError for another sampler
@@ -53,8 +59,8 @@ def draw(
     size = (len(labels), model.in_channels, model.height, model.height)
     x_T = torch.randn(size, generator=generator)
     num_steps = steps_of(sampler, schedule.num_steps)
-    if sampler == "ddpm":
-        steps = sample_ddpm(predict_noise, schedule, x_T, generator=generator)
+    if variance := DDPM_VARIANCE.get(sampler):
+        steps = sample_ddpm(predict_noise, schedule, x_T, variance=variance, generator=generator)
     else:
         steps = sample_ddim(predict_noise, schedule, x_T, num_steps=num_steps, generator=generator)
     return last(tqdm(steps, total=num_steps + 1, desc=sampler, dynamic_ncols=True))

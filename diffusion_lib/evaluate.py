@@ -1,9 +1,10 @@
 """How good is a model? python -m diffusion_lib.evaluate small
 
 Draws samples of all classes with DDPM and with DDIM and measures them with the shipped judge:
-class accuracy, Fréchet distance to 5,000 training images, and copies. Beside them stands the floor:
-what 1,000 other training images, and 1,000 held-out ones, get. --write keeps the numbers in the
-checkpoint. The judge itself is made by python -m diffusion_lib.evaluate --fit-classifier.
+class accuracy, Fréchet distance to 5,000 training images, copies, and the error with which `better`
+denoises them. Beside them stands the floor: what 1,000 other training images, and 1,000 held-out ones,
+get. --write keeps the numbers in the checkpoint. The judge itself is made by
+python -m diffusion_lib.evaluate --fit-classifier.
 """
 
 import argparse
@@ -21,7 +22,16 @@ from .checkpoints import Checkpoint, checkpoint_path, load_checkpoint, save_chec
 from .classifier import SpriteClassifier, fit_classifier
 from .data import ImageData, load_images
 from .drawing import check_guide, draw, steps_of
-from .metrics import CLASSIFIER, class_accuracy, count_copies, frechet_distance, load_classifier
+from .folding import folded
+from .guidance import clipped, guided
+from .metrics import (
+    CLASSIFIER,
+    class_accuracy,
+    count_copies,
+    denoising_error,
+    frechet_distance,
+    load_classifier,
+)
 from .palette import few_colours
 from .plots import save_png, sheet
 
@@ -49,12 +59,15 @@ def measure(
     weight: float = 1.0,
     colours: int | None = None,
     guide: str | None = None,
+    best_of: int = 1,
 ) -> dict:
-    """{name: {accuracy, frechet, copies, seconds}} for real images and then for each sampler.
+    """{name: {accuracy, frechet, copies, denoising, seconds}} for real images and then for each sampler.
 
+    denoising is the mean denoising_error of `better`, with the images' classes and weight 1, over that of
+    the other training images. best_of = 4 draws four for each sample and keeps the one whose error is least.
     With another weight than 1 the sampler's name is followed by it, ddpm-weight-2, with a guide by its
-    name, ddpm-weight-2-guide-small, and with `colours` by their number, ddpm-colours-12. The copies are
-    counted among all training images but, for other training images, themselves.
+    name, ddpm-weight-2-guide-small, with `colours` by their number, ddpm-colours-12, and ddpm-best-of-4.
+    The copies are counted among all training images but, for other training images, themselves.
     """
     if checkpoint.model.config | {"n_feat": 0} != {"in_channels": 3, "n_feat": 0, "n_cfeat": 5, "height": 16}:
         raise ValueError(f"the model must draw sprites, this one has {checkpoint.model.config}")
@@ -69,16 +82,28 @@ def measure(
         raise ValueError(f"--samples must be more than {judge.num_features}, got {samples}")
     if colours is not None and colours < 1:
         raise ValueError(f"--colours must be at least 1, got {colours}")
+    if best_of < 1:
+        raise ValueError(f"--best-of must be at least 1, got {best_of}")
     guide_checkpoint = None if guide is None else load_checkpoint(guide)
     check_guide(checkpoint, guide_checkpoint, weight)
     for name in samplers:  # all of them now, and not after the minutes of the first
         steps_of(name, checkpoint.schedule.num_steps)
+
+    critic = load_checkpoint("better")
+    network, schedule = folded(critic.model), critic.schedule
+
+    def errors(images: Tensor, labels: Tensor, **noises) -> Tensor:
+        predict_noise = clipped(guided(network, schedule, labels), schedule)
+        return denoising_error(predict_noise, schedule, images, **noises)
+
+    error_of_others = errors(others.images, others.labels).mean()
 
     def add(name: str, images: ImageData, pool: ImageData, seconds: float = 0.0, **how) -> None:
         table[name] = {
             "accuracy": class_accuracy(judge, images.images, images.labels),
             "frechet": frechet_distance(judge, real.images, images.images),
             "copies": count_copies(images.images, pool.images),
+            "denoising": (errors(images.images, images.labels).mean() / error_of_others).item(),
             "seconds": round(seconds, 1),
         } | how
 
@@ -87,7 +112,8 @@ def measure(
     labels = torch.eye(checkpoint.model.n_cfeat)[torch.arange(samples) % checkpoint.model.n_cfeat]
     for name in samplers:
         start = time.monotonic()
-        images = draw(checkpoint, labels, name, seed, mixed_precision, weight, guide_checkpoint)
+        wanted = labels.repeat(best_of, 1)
+        images = draw(checkpoint, wanted, name, seed, mixed_precision, weight, guide_checkpoint)
         how = {"samples": samples, "seed": seed, "bfloat16": mixed_precision, "weight": weight}
         name = name if weight == 1 else f"{name}-weight-{weight:g}"
         if guide is not None:
@@ -97,6 +123,10 @@ def measure(
         if colours is not None:
             images, name = few_colours(images, colours), f"{name}-colours-{colours}"
             how |= {"colours": colours}
+        if best_of > 1:
+            least = errors(images, wanted, repeats=4, seed=54321).view(best_of, samples).argmin(dim=0)
+            images = images[least * samples + torch.arange(samples)]
+            name, how = f"{name}-best-of-{best_of}", how | {"best_of": best_of}
         drawn = ImageData(images, labels, training.class_names)
         add(name, drawn, training, time.monotonic() - start, **how)
         if sheets is not None:
@@ -116,12 +146,15 @@ def show(table: dict) -> None:
     """Prints what `measure` gives, a line for each sampler, with the ratio to the floor."""
     floor = table["other training images"]["frechet"]
     width = max(map(len, table)) + 1
-    print(f"{'':{width}}{'accuracy':>9}{'Fréchet':>9}{'/ floor':>9}{'exact':>8}{'near':>8}{'seconds':>9}")
+    print(
+        f"{'':{width}}{'accuracy':>9}{'Fréchet':>9}{'/ floor':>9}{'exact':>8}{'near':>8}"
+        f"{'denoising':>11}{'seconds':>9}"
+    )
     for name, row in table.items():
         exact, near = row["copies"]["exact"], row["copies"]["near"]
         print(
             f"{name:{width}}{row['accuracy']:>9.1%}{row['frechet']:>9.3f}{row['frechet'] / floor:>9.1f}"
-            f"{exact:>8.1%}{near:>8.1%}{row['seconds']:>9.0f}"
+            f"{exact:>8.1%}{near:>8.1%}{row['denoising']:>11.2f}{row['seconds']:>9.0f}"
         )
 
 
@@ -149,6 +182,9 @@ def main(arguments: list[str] | None = None) -> int:
     p.add_argument("--weight", type=float, default=1.0, help="of guidance (default 1: none)")
     p.add_argument("--guide", help="a model, asked without context, to guide this one")
     p.add_argument("--colours", type=int, help="at most so many in an image, see few_colours (default: all)")
+    p.add_argument(
+        "--best-of", type=int, default=1, help="draw so many for each sample, keep one (default 1)"
+    )
     p.add_argument("--bfloat16", action="store_true", help="sample in bfloat16: faster where it is known")
     p.add_argument(
         "--sheets", type=Path, help="a folder for a sheet of each sampler, and one mixed with real"
@@ -175,6 +211,7 @@ def main(arguments: list[str] | None = None) -> int:
             options.weight,
             options.colours,
             options.guide,
+            options.best_of,
         )
         if options.write:
             facts = {k: v for k, v in checkpoint.facts.items() if k != "config"}

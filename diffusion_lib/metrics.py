@@ -1,4 +1,5 @@
-"""Are the samples good? Their class, their distance from real images, and whether they are copies."""
+"""Are the samples good? Their class, their distance from real images, whether they are copies, and what the
+network itself finds of them."""
 
 from dataclasses import dataclass
 
@@ -7,6 +8,8 @@ from torch import Tensor
 
 from .checkpoints import FOLDER, load_tensors
 from .classifier import SpriteClassifier
+from .samplers import PredictNoise, standard_normal
+from .schedule import NoiseSchedule, add_noise, predict_clean
 
 CLASSIFIER = FOLDER / "classifier.safetensors"
 
@@ -94,3 +97,38 @@ def count_copies(
         "exact": (distance < exact).float().mean().item(),
         "near": (distance < near).float().mean().item(),
     }
+
+
+@torch.no_grad()
+def denoising_error(
+    predict_noise: PredictNoise,
+    schedule: NoiseSchedule,
+    images: Tensor,
+    t: int | None = None,
+    repeats: int = 1,
+    seed: int = 12345,
+) -> Tensor:
+    """How badly a network cleans each image: (N,), from images (N, ...) as predict_noise wants them.
+
+    The mean square of predict_clean(x_t) - image, x_t the image noised to step t: the training loss of this
+    one image at t, divided by the signal to noise ratio. t = None is T // 4, where the form can be made out
+    and the details cannot. Mean over `repeats` noises from the seed; the mean of many images needs one, a
+    single image four. Not the seed that drew the images: their own x_T would come again as noise.
+
+    If samples had the distribution of the real images, a network would clean both equally well on average.
+    What it does worse on holds what real images do not, such as undecided forms; what it does better on is
+    too plain. It needs no classes and no judge of its own, so it works for any images; but a network
+    finds only what it knows better than the one that drew. Compare with real images that neither was
+    trained on. (A test of typicality: Nalisnick et al. 2019, arXiv 1906.02994.) Raises ValueError for a t
+    outside 1 .. T and for less than one repeat.
+    """
+    if repeats < 1:
+        raise ValueError(f"repeats must be at least 1, got {repeats}")
+    t = max(schedule.num_steps // 4, 1) if t is None else schedule.index(t, lowest=1)
+    generator = torch.Generator().manual_seed(seed)
+    total = 0
+    for _ in range(repeats):
+        x_t = add_noise(schedule, images, t, standard_normal(images, generator))
+        clean = predict_clean(schedule, x_t, t, predict_noise(x_t, t))
+        total = total + (clean - images).square().flatten(start_dim=1).mean(dim=1)
+    return total / repeats

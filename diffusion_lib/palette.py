@@ -13,7 +13,7 @@ _NEIGHBOURS = {
 _END = 0.04  # of the range -1 .. 1: five of 256 levels
 
 
-def few_colours(images: Tensor, num_colours: int = 12, smoothness: float = 0.03) -> Tensor:
+def few_colours(images: Tensor, num_colours: int = 12, smoothness: float = 0.015) -> Tensor:
     """The same images with at most num_colours colours each: an image's pixels in groups of like colour.
 
     A network gives every pixel a shade of its own; the median sprite of this course has 13. k-means makes
@@ -24,7 +24,7 @@ def few_colours(images: Tensor, num_colours: int = 12, smoothness: float = 0.03)
     is least, where a diagonal neighbour counts 0.7, a quarter of the pixels at a time, each twice (iterated
     conditional modes: Besag 1986, J. R. Stat. Soc. B 48, p. 259). 0 leaves k-means as it is. A lone pixel on
     flat ground stays if it differs from it by more than sqrt(6.8 * smoothness), root mean square over the
-    channels, on the range -1 .. 1: by 0.45 as it comes. Finer details are lost. Each group gets its median
+    channels, on the range -1 .. 1: by 0.32 as it comes. Finer details are lost. Each group gets its median
     in each channel, and what is closer than 0.04 to -1 or 1 becomes that: a network's white is a level or
     more below white, which is not seen in one pixel, but as a frame around a picture on white.
 

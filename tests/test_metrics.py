@@ -1,6 +1,7 @@
 """The judge and its measures, on cases whose answer is known."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,14 +13,17 @@ from diffusion_lib.classifier import SpriteClassifier, fit_classifier
 from diffusion_lib.data import load_images
 from diffusion_lib.drawing import draw
 from diffusion_lib.evaluate import main, split_real
+from diffusion_lib.guidance import clipped, guided
 from diffusion_lib.metrics import (
     class_accuracy,
     count_copies,
+    denoising_error,
     frechet_distance,
     load_classifier,
     nearest_images,
     predict_classes,
 )
+from diffusion_lib.samplers import last, sample_ddpm
 from diffusion_lib.schedule import NoiseSchedule
 from diffusion_lib.unet import ContextUnet
 
@@ -115,6 +119,16 @@ def test_the_command_measures_a_checkpoint(tmp_path, capsys):
     assert list(table) == ["other training images", "held-out images", "ddpm", "ddim-2"]
     assert table["other training images"]["accuracy"] > 0.99
     assert table["ddpm"]["frechet"] > 20 * table["other training images"]["frechet"], "it is not trained"
+    assert table["other training images"]["denoising"] == 1
+    assert table["held-out images"]["denoising"] == pytest.approx(1, abs=0.1)
+    made, better = load_checkpoint(tmp_path / "new.safetensors"), load_checkpoint("better")
+    labels, errors = torch.eye(5)[torch.arange(70) % 5], []
+    others = split_real(load_images("sprites"))[1]
+    for images, classes in ((draw(made, labels, "ddim-2", seed=0), labels), (others.images, others.labels)):
+        predict_noise = clipped(guided(better.model, better.schedule, classes), better.schedule)
+        errors.append(denoising_error(predict_noise, better.schedule, images).mean().item())
+    assert table["ddim-2"]["denoising"] == pytest.approx(errors[0] / errors[1], rel=1e-3)
+    assert table["ddim-2"]["denoising"] > 2, "it is not trained"
     facts = load_checkpoint(tmp_path / "new.safetensors").facts
     assert facts["quality"] == table and facts["step"] == 0
     assert table["ddim-2"]["samples"] == 70 and not table["ddim-2"]["bfloat16"]
@@ -137,6 +151,9 @@ def test_the_command_measures_a_checkpoint(tmp_path, capsys):
     assert list(json.loads(capsys.readouterr().out.splitlines()[-1]))[-1] == "ddim-2-colours-3"
     drawn = np.asarray(Image.open(tmp_path / "few" / "ddim-2-colours-3.png"))[4:68, 4:68].reshape(-1, 3)
     assert len(np.unique(drawn, axis=0)) == 3, "the first image of the sheet, without the white around it"
+    assert main([*arguments[:3], "--samplers", "ddim-2", "--best-of", "3"]) == 0
+    chosen = json.loads(capsys.readouterr().out.splitlines()[-1])["ddim-2-best-of-3"]
+    assert chosen["samples"] == 70 and chosen["denoising"] < table["ddim-2"]["denoising"]
     small, labels = load_checkpoint("small"), torch.eye(5)
     plain, weighted = (draw(small, labels, "ddim-4", seed=0, weight=weight) for weight in (1.0, 2.0))
     assert (plain - weighted).abs().mean() > 0.01
@@ -166,6 +183,7 @@ def test_the_command_refuses_what_it_cannot_measure(tmp_path, capsys):
         (["new.safetensors", "--samples", "64"], "--samples must be more than 64, got 64"),
         (["new.safetensors", "--samplers", "euler-20"], "a sampler must be"),
         (["new.safetensors", "--samplers", "ddpm,ddim-0"], "1 .. 4 steps, got 'ddim-0'"),
+        (["new.safetensors", "--best-of", "0"], "--best-of must be at least 1, got 0"),
         (["new.safetensors", "--colours", "0"], "--colours must be at least 1, got 0"),
         (["new.safetensors", "--weight", "2", "--guide", "nobody"], "there is no checkpoint"),
         (["new.safetensors", "--guide", "small"], "a guide needs a weight other than 1"),
@@ -200,3 +218,77 @@ def test_nearest_and_copies(training):
     )
     assert nearest.distance[2] > 0.5
     assert count_copies(changed, pool) == {"exact": pytest.approx(1 / 3), "near": pytest.approx(2 / 3)}
+
+
+class Gaussian:
+    """The exact noise prediction for pixels that are N(mean, deviation^2), each on its own."""
+
+    schedule, mean, deviation = NoiseSchedule.linear(40, 1e-3, 0.2), 0.2, 0.5
+
+    def __call__(self, x_t, t):
+        alpha_bar = self.schedule.alpha_bar[t].item()
+        variance = alpha_bar * self.deviation**2 + 1 - alpha_bar
+        return (1 - alpha_bar) ** 0.5 * (x_t - alpha_bar**0.5 * self.mean) / variance
+
+
+@pytest.mark.parametrize("t", [None, 3, 40])
+def test_denoising_error_of_known_data(generator, t):
+    """The clean guess is affine in x_t, so the error of pixels at mean + d has a closed form in d."""
+    exact = Gaussian()
+    alpha_bar = exact.schedule.alpha_bar[10 if t is None else t].item()
+    gain = alpha_bar**0.5 * exact.deviation**2 / (alpha_bar * exact.deviation**2 + 1 - alpha_bar)
+    for d in (0.0, 0.5, -2.0):
+        images = torch.full((3, 1, 100, 100), exact.mean + d, dtype=torch.float64)
+        expected = ((1 - gain * alpha_bar**0.5) * d) ** 2 + gain**2 * (1 - alpha_bar)
+        found = denoising_error(exact, exact.schedule, images, t)
+        assert found.shape == (3,)
+        assert found.tolist() == pytest.approx([expected] * 3, rel=0.06)
+    data, wider, narrower = (
+        exact.mean + s * exact.deviation * torch.randn(500, 1, 8, 8, generator=generator)
+        for s in (1, 1.3, 0.7)
+    )
+    errors = [denoising_error(exact, exact.schedule, x, t).mean().item() for x in (data, wider, narrower)]
+    of_data = exact.deviation**2 * (1 - gain * alpha_bar**0.5)  # the variance of x_0 given x_t
+    assert errors[0] == pytest.approx(of_data, rel=0.03)
+    if t != 3:  # with so little noise the image stands in x_t itself
+        assert errors[2] < 0.9 * errors[0] and errors[1] > 1.1 * errors[0]
+
+
+def test_denoising_error_orders_what_the_eye_orders(held_out):
+    """Real sprites, what the small network drew, and halves that do not belong together."""
+    small, better = load_checkpoint("small"), load_checkpoint("better")
+    images, labels = held_out.images[::20], held_out.labels[::20]
+    predict_noise = clipped(guided(better.model, better.schedule, labels), better.schedule)
+    sets = (
+        images,
+        draw(small, labels, "ddim-50", seed=0),
+        torch.cat((images[:, :, :8], images.flip(0)[:, :, 8:]), dim=2),
+    )
+    errors = [denoising_error(predict_noise, better.schedule, x).mean() for x in sets]
+    assert errors[1] > 1.5 * errors[0] and errors[2] > 1.2 * errors[1]
+    per_image = [denoising_error(predict_noise, better.schedule, images, seed=s) for s in (0, 0, 1)]
+    assert per_image[0].equal(per_image[1]) and not per_image[0].equal(per_image[2])
+    more = denoising_error(predict_noise, better.schedule, images, repeats=8, seed=0)
+    again = denoising_error(predict_noise, better.schedule, images, repeats=8, seed=1)
+    correlation = lambda a, b: torch.corrcoef(torch.stack((a, b)))[0, 1]  # noqa: E731
+    assert correlation(more, again) > correlation(per_image[0], per_image[2]) > 0.3
+
+
+def test_denoising_error_refuses_what_has_no_meaning():
+    exact, images = Gaussian(), torch.zeros(1, 1, 4, 4)
+    for t in (0, 41):
+        with pytest.raises(ValueError, match=rf"t must lie in 1 .. 40, got {t}"):
+            denoising_error(exact, exact.schedule, images, t)
+    with pytest.raises(ValueError, match="repeats must be at least 1, got 0"):
+        denoising_error(exact, exact.schedule, images, repeats=0)
+
+
+def test_the_name_of_a_sampler_chooses_the_variance():
+    small, labels = load_checkpoint("small"), torch.eye(5)[:2]
+    small = replace(small, schedule=NoiseSchedule.linear(8, 1e-2, 0.5))
+    predict_noise = clipped(guided(small.model, small.schedule, labels), small.schedule)
+    for name, variance in (("ddpm", "beta"), ("ddpm-posterior", "posterior")):
+        generator = torch.Generator().manual_seed(4)
+        x_T = torch.randn(2, 3, 16, 16, generator=generator)
+        steps = sample_ddpm(predict_noise, small.schedule, x_T, variance=variance, generator=generator)
+        assert torch.allclose(last(steps), draw(small, labels, name, seed=4), atol=1e-4)
