@@ -37,7 +37,8 @@ def draw(
 ) -> Tensor:
     """A sample for each label, with a progress bar.
 
-    sampler is "ddpm", "ddpm-posterior" (with the other variance of ddpm_step), or "ddim-20" for 20 steps.
+    sampler is "ddpm", "ddpm-posterior" (its noise has the smaller variance of x_{t-1} given x_t and x_0, see
+    ddpm_step), or "ddim-20" for 20 steps.
     weight is that of guidance; 1 is plain conditioning. The guide is asked without context: the model itself,
     or another one with the same schedule. mixed_precision lets the convolutions and the sum of guidance
     compute in bfloat16, which is faster where the processor knows it. Raises ValueError for another sampler

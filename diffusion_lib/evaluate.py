@@ -2,9 +2,8 @@
 
 Draws samples of all classes with DDPM and with DDIM and measures them with the shipped judge:
 class accuracy, Fréchet distance to 5,000 training images, copies, and the error with which `better`
-denoises them. Beside them stands the floor: what 1,000 other training images, and 1,000 held-out ones,
-get. --write keeps the numbers in the checkpoint. The judge itself is made by
-python -m diffusion_lib.evaluate --fit-classifier.
+denoises them, over that for other training images. Beside them stands the floor: what 1,000 other training
+images, and 1,000 held-out ones, get. --write keeps the numbers; --fit-classifier makes the judge.
 """
 
 import argparse
@@ -22,7 +21,6 @@ from .checkpoints import Checkpoint, checkpoint_path, load_checkpoint, save_chec
 from .classifier import SpriteClassifier, fit_classifier
 from .data import ImageData, load_images
 from .drawing import check_guide, draw, steps_of
-from .folding import folded
 from .guidance import clipped, guided
 from .metrics import (
     CLASSIFIER,
@@ -64,7 +62,8 @@ def measure(
     """{name: {accuracy, frechet, copies, denoising, seconds}} for real images and then for each sampler.
 
     denoising is the mean denoising_error of `better`, with the images' classes and weight 1, over that of
-    the other training images. best_of = 4 draws four for each sample and keeps the one whose error is least.
+    the other training images (which it was trained on: held-out ones have a little more than 1). best_of = 4
+    draws four for each sample and keeps the one whose error is least, so its denoising is low by design.
     With another weight than 1 the sampler's name is followed by it, ddpm-weight-2, with a guide by its
     name, ddpm-weight-2-guide-small, with `colours` by their number, ddpm-colours-12, and ddpm-best-of-4.
     The copies are counted among all training images but, for other training images, themselves.
@@ -80,30 +79,28 @@ def measure(
     judge, table = load_classifier(), {}
     if samples <= judge.num_features:
         raise ValueError(f"--samples must be more than {judge.num_features}, got {samples}")
-    if colours is not None and colours < 1:
-        raise ValueError(f"--colours must be at least 1, got {colours}")
-    if best_of < 1:
-        raise ValueError(f"--best-of must be at least 1, got {best_of}")
+    for option, value in (("--colours", colours), ("--best-of", best_of)):
+        if value is not None and value < 1:
+            raise ValueError(f"{option} must be at least 1, got {value}")
     guide_checkpoint = None if guide is None else load_checkpoint(guide)
     check_guide(checkpoint, guide_checkpoint, weight)
     for name in samplers:  # all of them now, and not after the minutes of the first
         steps_of(name, checkpoint.schedule.num_steps)
 
     critic = load_checkpoint("better")
-    network, schedule = folded(critic.model), critic.schedule
 
-    def errors(images: Tensor, labels: Tensor, **noises) -> Tensor:
-        predict_noise = clipped(guided(network, schedule, labels), schedule)
-        return denoising_error(predict_noise, schedule, images, **noises)
+    def errors(images: Tensor, labels: Tensor, salt: int, repeats: int = 1) -> Tensor:
+        predict_noise = clipped(guided(critic.model, critic.schedule, labels), critic.schedule)
+        return denoising_error(predict_noise, critic.schedule, images, repeats=repeats, seed=seed + salt)
 
-    error_of_others = errors(others.images, others.labels).mean()
+    error_of_others = errors(others.images, others.labels, 12345).mean()
 
     def add(name: str, images: ImageData, pool: ImageData, seconds: float = 0.0, **how) -> None:
         table[name] = {
             "accuracy": class_accuracy(judge, images.images, images.labels),
             "frechet": frechet_distance(judge, real.images, images.images),
             "copies": count_copies(images.images, pool.images),
-            "denoising": (errors(images.images, images.labels).mean() / error_of_others).item(),
+            "denoising": (errors(images.images, images.labels, 12345).mean() / error_of_others).item(),
             "seconds": round(seconds, 1),
         } | how
 
@@ -124,7 +121,7 @@ def measure(
             images, name = few_colours(images, colours), f"{name}-colours-{colours}"
             how |= {"colours": colours}
         if best_of > 1:
-            least = errors(images, wanted, repeats=4, seed=54321).view(best_of, samples).argmin(dim=0)
+            least = errors(images, wanted, 54321, repeats=4).view(best_of, samples).argmin(dim=0)
             images = images[least * samples + torch.arange(samples)]
             name, how = f"{name}-best-of-{best_of}", how | {"best_of": best_of}
         drawn = ImageData(images, labels, training.class_names)
@@ -183,7 +180,10 @@ def main(arguments: list[str] | None = None) -> int:
     p.add_argument("--guide", help="a model, asked without context, to guide this one")
     p.add_argument("--colours", type=int, help="at most so many in an image, see few_colours (default: all)")
     p.add_argument(
-        "--best-of", type=int, default=1, help="draw so many for each sample, keep one (default 1)"
+        "--best-of",
+        type=int,
+        default=1,
+        help="draw so many for each, keep the one that is easiest to denoise (default 1)",
     )
     p.add_argument("--bfloat16", action="store_true", help="sample in bfloat16: faster where it is known")
     p.add_argument(
