@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from test_samplers import GaussianOracle
 
 from diffusion_lib.checkpoints import load_checkpoint, save_checkpoint
 from diffusion_lib.classifier import SpriteClassifier, fit_classifier
@@ -220,21 +221,14 @@ def test_nearest_and_copies(training):
     assert count_copies(changed, pool) == {"exact": pytest.approx(1 / 3), "near": pytest.approx(2 / 3)}
 
 
-class Gaussian:
-    """The exact noise prediction for pixels that are N(mean, deviation^2), each on its own."""
-
-    schedule, mean, deviation = NoiseSchedule.linear(40, 1e-3, 0.2), 0.2, 0.5
-
-    def __call__(self, x_t, t):
-        alpha_bar = self.schedule.alpha_bar[t].item()
-        variance = alpha_bar * self.deviation**2 + 1 - alpha_bar
-        return (1 - alpha_bar) ** 0.5 * (x_t - alpha_bar**0.5 * self.mean) / variance
+@pytest.fixture
+def exact():
+    return GaussianOracle(NoiseSchedule.linear(40, 1e-3, 0.2), mean=0.2, deviation=0.5)
 
 
 @pytest.mark.parametrize("t", [None, 3, 40])
-def test_denoising_error_of_known_data(generator, t):
+def test_denoising_error_of_known_data(exact, generator, t):
     """The clean guess is affine in x_t, so the error of pixels at mean + d has a closed form in d."""
-    exact = Gaussian()
     alpha_bar = exact.schedule.alpha_bar[10 if t is None else t].item()
     gain = alpha_bar**0.5 * exact.deviation**2 / (alpha_bar * exact.deviation**2 + 1 - alpha_bar)
     for d in (0.0, 0.5, -2.0):
@@ -268,14 +262,13 @@ def test_denoising_error_orders_what_the_eye_orders(held_out):
     assert errors[1] > 1.5 * errors[0] and errors[2] > 1.2 * errors[1]
     per_image = [denoising_error(predict_noise, better.schedule, images, seed=s) for s in (0, 0, 1)]
     assert per_image[0].equal(per_image[1]) and not per_image[0].equal(per_image[2])
-    more = denoising_error(predict_noise, better.schedule, images, repeats=8, seed=0)
-    again = denoising_error(predict_noise, better.schedule, images, repeats=8, seed=1)
-    correlation = lambda a, b: torch.corrcoef(torch.stack((a, b)))[0, 1]  # noqa: E731
-    assert correlation(more, again) > correlation(per_image[0], per_image[2]) > 0.3
+    more = [denoising_error(predict_noise, better.schedule, images, repeats=8, seed=s) for s in (0, 1)]
+    agree = [torch.corrcoef(torch.stack(pair))[0, 1] for pair in (more, per_image[1:])]
+    assert agree[0] > agree[1] > 0.3
 
 
-def test_denoising_error_refuses_what_has_no_meaning():
-    exact, images = Gaussian(), torch.zeros(1, 1, 4, 4)
+def test_denoising_error_refuses_what_has_no_meaning(exact):
+    images = torch.zeros(1, 1, 4, 4)
     for t in (0, 41):
         with pytest.raises(ValueError, match=rf"t must lie in 1 .. 40, got {t}"):
             denoising_error(exact, exact.schedule, images, t)
