@@ -34,7 +34,7 @@ def mean_of(checkpoints: list[Checkpoint]) -> Checkpoint:
             raise ValueError(f"model {number} must be a {first.model.config}, got {other.model.config}")
         if not torch.equal(other.schedule.beta, first.schedule.beta):
             raise ValueError(f"model {number} must have the noise schedule of the first, and has another")
-        names = other.facts.get("settings", {}).get("class_names")  # older files have none
+        names = other.class_names  # older files have none
         known = known or names
         if names and names != known:
             raise ValueError(f"model {number} must draw {', '.join(known)}, got {', '.join(names)}")

@@ -25,6 +25,11 @@ class Checkpoint:
     schedule: NoiseSchedule
     facts: dict
 
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """What the places of the context stand for; empty if the file does not tell."""
+        return tuple(self.facts.get("settings", {}).get("class_names", ()))
+
 
 def save_tensors(path: str | Path, tensors: dict[str, Tensor], facts: dict) -> None:
     """Writes tensors and facts (anything JSON can hold), whole or not at all.

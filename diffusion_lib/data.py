@@ -54,7 +54,8 @@ class ImageData:
 def load_images(name_or_path: str | Path, split: str = "train", labels=None) -> ImageData:
     """A data set by its name, or from files of your own.
 
-    "sprites"   this course's 16x16 colour sprites; held out: one shape in ten
+    "sprites"   this course's 16x16 colour sprites in 5 classes; held out: one shape in ten
+    "kinds"     the same sprites, and the classes are the 92 kinds, "food/apple" to "spell & item/wand"
     "digits"    scikit-learn's 8x8 handwriting, scaled to 16x16; held out: one image in ten
     "mnist"     the IDX files (also .gz) in data/mnist; or the path of a folder that holds them
     a folder    of picture files, all of one size, square, a multiple of 4 high; each folder in it is
@@ -74,6 +75,10 @@ def load_images(name_or_path: str | Path, split: str = "train", labels=None) -> 
         raise ValueError(f"labels go with a .npy of images alone, got {name_or_path!r}, which brings its own")
     if name_or_path == "sprites":
         return _sprites(split)
+    if name_or_path == "kinds":
+        sprites = _sprites(split)
+        one_hot = torch.nn.functional.one_hot(sprites.kinds, len(sprites.kind_names)).float()
+        return replace(sprites, labels=one_hot, class_names=sprites.kind_names)
     if name_or_path == "digits":
         return _digits(split)
     if name_or_path == "mnist":
@@ -84,7 +89,7 @@ def load_images(name_or_path: str | Path, split: str = "train", labels=None) -> 
     if path.suffix not in (".npy", ".npz"):
         if len(path.parts) > 1 and not path.exists():
             raise FileNotFoundError(f"there is no file or folder {path}")
-        known = '"sprites", "digits", "mnist", a folder, .npy or .npz'
+        known = '"sprites", "kinds", "digits", "mnist", a folder, .npy or .npz'
         raise ValueError(f"data must be {known}, got {str(name_or_path)!r}")
     arrays = read_arrays(path)
     if labels is None:

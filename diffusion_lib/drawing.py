@@ -6,6 +6,7 @@ from tqdm import tqdm
 
 from .autoguidance import guided_by
 from .checkpoints import Checkpoint
+from .data import ImageData
 from .folding import folded
 from .guidance import clipped, guided
 from .samplers import last, sample_ddim, sample_ddpm
@@ -24,6 +25,30 @@ def steps_of(sampler: str, total_steps: int) -> int:
             f"got {sampler!r}"
         )
     return int(count)
+
+
+def wishes(checkpoint: Checkpoint, sprites: ImageData, count: int, seed: int) -> tuple[Tensor, Tensor]:
+    """What to ask a model of the sprites for, each class in turn: labels (count, 5), contexts (count, K).
+
+    Where its classes are the sprites' five, both are the same. Where they are the 92 kinds, each wish is the
+    kind of a sprite of that class, drawn from `sprites`: kinds come as often as there. Raises ValueError for
+    a model of other images.
+    """
+    classes, model = len(sprites.class_names), checkpoint.model
+    names = checkpoint.class_names or sprites.class_names
+    if (model.in_channels, model.n_cfeat, model.height) != (3, len(names), 16):
+        raise ValueError(f"the model must draw sprites, this one has {model.config}")
+    labels = torch.eye(classes)[torch.arange(count) % classes]
+    if names == sprites.class_names:
+        return labels, labels
+    if names != sprites.kind_names:
+        raise ValueError(f"the model must draw sprites, this one draws {', '.join(names)}")
+    generator = torch.Generator().manual_seed(seed + 1)  # `draw` makes the noise from the seed itself
+    kinds = torch.empty(count, dtype=torch.long)
+    for number in range(classes):
+        own, asked = sprites.kinds[sprites.labels[:, number] == 1], labels[:, number] == 1
+        kinds[asked] = own[torch.randint(len(own), (int(asked.sum()),), generator=generator)]
+    return labels, torch.nn.functional.one_hot(kinds, len(names)).float()
 
 
 def draw(

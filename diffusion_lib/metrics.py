@@ -33,6 +33,15 @@ def class_accuracy(classifier: SpriteClassifier, images: Tensor, labels: Tensor)
     return (predict_classes(classifier, images) == labels.argmax(dim=1)).float().mean().item()
 
 
+@torch.no_grad()
+def kind_accuracy(
+    classifier: SpriteClassifier, images: Tensor, kinds: Tensor, batch_size: int = 500
+) -> float:
+    """The share of images in which the judge sees their kind, one of 92, a LongTensor (N,): 0 to 1."""
+    seen = [classifier.kind_scores(batch).argmax(dim=1) for batch in images.split(batch_size)]
+    return (torch.cat(seen) == kinds).float().mean().item()
+
+
 class _Features(torch.nn.Module):
     """The judge's features under the name that torchmetrics calls."""
 

@@ -29,7 +29,7 @@ from .samplers import last, sample_ddim
 from .schedule import NoiseSchedule
 from .training import TrainingStep, train
 from .unet import ContextUnet
-from .widening import widen
+from .widening import begin_as, widen, with_classes
 
 SAME = (
     "epochs", "n_feat", "batch_size", "learning_rate", "warmup_steps", "context_dropout",
@@ -44,9 +44,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         description="Train a ContextUnet. Ctrl-C stops cleanly; the same command with --resume goes on.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    p.add_argument(
-        "--data", default="sprites", help="sprites, digits, mnist, or your folder of pictures, .npz, .npy"
-    )
+    p.add_argument("--data", default="sprites", help="sprites, kinds, digits, mnist, a folder, .npz or .npy")
     p.add_argument("--labels", help="the .npy of labels that belongs to a --data of .npy")
     p.add_argument("--epochs", type=int, required=True, help="how often to go through the data")
     p.add_argument("--out", type=Path, required=True, help="folder for the model, the state and the sheets")
@@ -64,7 +62,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     p.add_argument("--ema-decay", type=float, default=0.999, help="share of the average kept at each step")
     p.add_argument("--weighting", choices=("none", "debiased"), default="none", help="of the loss at each t")
     p.add_argument("--draw-t", choices=("uniform", "middle"), default="middle", help="odds of each t")
-    p.add_argument("--start-from", help="checkpoint with whose weights to begin; half as wide, it is widened")
+    p.add_argument("--start-from", help="a checkpoint to begin with; half as wide, it is widened")
     p.add_argument("--seed", type=int, default=0, help="of the weights and of all that is drawn")
     p.add_argument("--schedule", choices=("linear", "cosine"), default="linear", help="noise schedule")
     p.add_argument("--num-steps", type=int, default=500, help="T, the steps of the schedule")
@@ -131,8 +129,10 @@ def begin(options: argparse.Namespace, data: ImageData, is_new: bool) -> tuple[C
     channels, height = data.images.shape[1:3]
     model = ContextUnet(channels, options.n_feat, data.labels.shape[1], height)
     if options.start_from and is_new:  # a run that goes on has its weights in its state
-        first = load_checkpoint(options.start_from).model
-        first = widen(first) if 2 * first.n_feat == model.n_feat else first
+        begun = load_checkpoint(options.start_from)
+        first = widen(begun.model) if 2 * begun.model.n_feat == model.n_feat else begun.model
+        if begun.class_names or first.n_cfeat != model.n_cfeat:  # older files have no names
+            first = with_classes(first, begin_as(data.class_names, begun.class_names))
         if first.config != model.config:
             raise ValueError(f"--start-from must hold a model {model.config}, got {first.config}")
         model.load_state_dict(first.state_dict())

@@ -1,4 +1,6 @@
-"""A trained network made twice as wide, so that a larger one need not begin from nothing."""
+"""A trained network made wider, or given other classes, so that it need not begin from nothing."""
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +25,36 @@ def widen(model: ContextUnet, generator: torch.Generator | None = None) -> Conte
         for key, target in own.items():
             target.copy_(_doubled(getattr(modules[name], key), target.shape, inputs, generator))
     return wide.train(model.training)
+
+
+@torch.no_grad()
+def with_classes(model: ContextUnet, begin_as: Sequence[int | None]) -> ContextUnet:
+    """A network with other classes: class i begins as the model's class begin_as[i], None as no class.
+
+    The context's first weights, (channels, classes), hold a column for each class. The new network takes the
+    column of the class that each of its own begins as, and zeros for None; all else is as it was. So it
+    predicts for a new class what the model predicts for the old one, or without a class, until training
+    tells them apart. Raises ValueError if begin_as is empty or names a class that the model has not.
+    """
+    for i in begin_as:
+        if i is not None and not 0 <= i < model.n_cfeat:
+            raise ValueError(f"begin_as must hold classes 0 .. {model.n_cfeat - 1} or None, got {i}")
+    other = ContextUnet(**(model.config | {"n_cfeat": len(begin_as)}))
+    weights = model.state_dict()
+    for name in ("contextembed1.model.0.weight", "contextembed2.model.0.weight"):
+        columns = [weights[name][:, i or 0] * (i is not None) for i in begin_as]
+        weights[name] = torch.stack(columns, dim=1)
+    other.load_state_dict(weights)
+    return other.train(model.training)
+
+
+def begin_as(names: Sequence[str], known: Sequence[str]) -> list[int | None]:
+    """Which of the `known` classes each name begins as: that of the same name, or of its part before a slash.
+
+    "food/apple" begins as "food/apple" if that is known, else as "food"; None if neither is.
+    """
+    places = {name: i for i, name in enumerate(known)}
+    return [places.get(name, places.get(name.partition("/")[0])) for name in names]
 
 
 def _doubled(value: Tensor, shape: torch.Size, inputs: int, generator) -> Tensor:

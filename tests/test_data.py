@@ -31,6 +31,15 @@ def test_sprites():
     assert all(name.split("/")[0] == of for name, of in zip(names, classes))
 
 
+def test_kinds_are_the_sprites_with_finer_labels():
+    for split in ("train", "held_out"):
+        sprites, kinds = load_images("sprites", split), load_images("kinds", split)
+        assert torch.equal(kinds.images, sprites.images) and torch.equal(kinds.kinds, sprites.kinds)
+        assert kinds.class_names == sprites.kind_names and len(kinds.class_names) == 92
+        assert torch.equal(kinds.labels.argmax(dim=1), sprites.kinds)
+        assert torch.equal(kinds.labels.sum(dim=1), torch.ones(len(kinds)))
+
+
 def test_digits():
     train, held_out = load_images("digits"), load_images("digits", "held_out")
     assert (len(train), len(held_out)) == (1618, 179)

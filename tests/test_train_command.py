@@ -337,6 +337,24 @@ def test_a_run_can_start_from_the_weights_of_another(whole, data, tmp_path, caps
     assert "--start-from must hold a model" in capsys.readouterr().err
 
 
+def test_a_run_of_other_classes_can_start_from_a_model(whole, data, tmp_path):
+    """Finer ones as the class before the slash, unknown ones as none."""
+    first, other = whole[0] / "model.safetensors", tmp_path / "other.npz"
+    names = ["0/a", "1/a", "cat", "0"]
+    np.savez(other, images=np.load(data)["images"], labels=np.arange(200) % 4, class_names=names)
+    options = ["--batch-size", "16", "--epochs", "1", "--sheets", "0", "--n-feat", "8"]
+    options += ["--learning-rate", "1e-12", "--start-from", str(first)]
+    assert main(["--data", str(other), *options, "--out", str(tmp_path / "fine")]) == 0
+    x, t, classes = torch.randn(8, 3, 8, 8), torch.rand(8), torch.arange(8) % 4
+    made = load_checkpoint(tmp_path / "fine" / "model.safetensors")
+    assert made.class_names == tuple(names)
+    begun = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0], [1.0, 0.0]])
+    with torch.no_grad():
+        expected = load_checkpoint(first).model(x, t, begun[classes])
+        got = made.model(x, t, torch.eye(4)[classes])
+    assert torch.allclose(got, expected, atol=0.05), "one epoch has moved BatchNorm's averages a little"
+
+
 def test_which_precision_is_taken():
     cpu = torch.device("cpu")
     assert is_mixed("bfloat16", cpu) and not is_mixed("float32", cpu)

@@ -1,14 +1,14 @@
-"""A network twice as wide computes the same, and its doubled channels do not stay twins."""
+"""A network twice as wide, or with other classes, computes the same, and what was doubled can part."""
 
 import pytest
 import torch
 
 from diffusion_lib.checkpoints import load_checkpoint
-from diffusion_lib.data import ImageData
+from diffusion_lib.data import ImageData, load_images
 from diffusion_lib.schedule import NoiseSchedule
 from diffusion_lib.training import train
 from diffusion_lib.unet import ContextUnet
-from diffusion_lib.widening import widen
+from diffusion_lib.widening import begin_as, widen, with_classes
 
 
 def make_model(height=8):
@@ -65,3 +65,38 @@ def test_the_narrow_one_stays_and_a_seed_repeats_it():
     one, two = (widen(narrow, torch.Generator().manual_seed(3)).state_dict() for _ in range(2))
     assert all(torch.equal(one[name], two[name]) for name in one)
     assert all(torch.equal(before[name], value) for name, value in narrow.state_dict().items())
+
+
+def test_new_classes_begin_as_the_old_one_or_as_none():
+    old = make_model().eval()
+    new = with_classes(old, [1, 0, 1, None])
+    assert new.config == old.config | {"n_cfeat": 4} and not new.training
+    x, t, _ = inputs(old, 4)
+    asked, same = torch.eye(4), torch.tensor([[0.0, 1.0], [1.0, 0.0], [0.0, 1.0], [0.0, 0.0]])
+    asked, same = 50 * asked, 50 * same  # the classes of random images differ little
+    with torch.no_grad():
+        assert torch.allclose(new(x, t, asked), old(x, t, same), atol=1e-6)
+        assert torch.allclose(new(x, t), old(x, t), atol=1e-6), "without context nothing has changed"
+        assert not torch.allclose(new(x, t, asked), old(x, t, same.flip(1)), atol=1e-3)
+    new.train()(x, t, asked).square().sum().backward()
+    columns = new.contextembed1.model[0].weight.grad.T
+    assert (columns[0] - columns[2]).abs().max() > 1e-4, "two that began alike learn apart"
+    assert columns[3].abs().max() > 1e-4, "and the one that began as none learns"
+
+
+def test_classes_that_the_model_has_not():
+    for wrong in (-1, 2):
+        with pytest.raises(ValueError, match=rf"begin_as must hold classes 0 .. 1 or None, got {wrong}"):
+            with_classes(make_model(), [0, wrong])
+    with pytest.raises(ValueError, match="n_cfeat must be at least 1, got 0"):
+        with_classes(make_model(), [])
+
+
+def test_which_class_a_name_begins_as():
+    known = ("hero", "non-hero", "food", "food/apple")
+    names = ("food/apple", "food/pear", "non-hero/ghost", "hero", "cat", "pets/food", "foo")
+    assert begin_as(names, known) == [3, 2, 1, 0, None, None, None]
+    assert begin_as(known, known) == [0, 1, 2, 3] and begin_as(known, ()) == [None] * 4
+    kinds, classes = load_images("kinds").class_names, load_images("sprites").class_names
+    parents = [classes[i] for i in begin_as(kinds, classes)]
+    assert [kind.split("/")[0] for kind in kinds] == parents

@@ -21,6 +21,7 @@ from .charts import SCALE, font
 from .judging import asked_class, class_names_for, counted, judge_for, verdicts
 
 CELL, WORDS = 80, 20  # the side of an image on the screen, and the height of the words under it
+MOST_SLIDERS = 12  # of more classes, two are chosen by name
 
 
 @dataclass(frozen=True)
@@ -91,17 +92,20 @@ def draw_picture(draw: Draw, names, columns: int = 2) -> np.ndarray:
         if draw.seen:
             mark = "" if draw.right is None else "✓ " if draw.right[i] else "✗ "
             place = (left + side / 2, top + side + line / 2)
-            pen.text(place, mark + names[draw.seen[i]], fill=BLACK, font=font(11), anchor="mm")
+            word = names[draw.seen[i]].rpartition("/")[2]  # of "food/apple" the apple: there is little room
+            pen.text(place, mark + word, fill=BLACK, font=font(11), anchor="mm")
     return np.asarray(picture)
 
 
 class ContextMixer(Panel):
     """A slider for each class, guidance weight, steps, seed; Draw samples, and the last draws stay beside it.
 
-    class_names are the sprites' for a model of the sprites' size. judge is a classifier that says what it
-    sees in each image: the shipped one where the model draws sprites, False for none. Controls: .classes (a
-    list), .weight, .steps, .seed, .button, .cancel. draw() samples here and now and gives the Draw; .draws
-    has the last `keep` of them, the newest first. Raises ValueError for names that do not fit the model.
+    Of more than twelve classes two are chosen by name, with a slider each. class_names are the sprites' for
+    a model of the sprites' size. judge is a classifier, a function of images, that says what it sees in each:
+    the shipped one where the model draws sprites, False for none. Controls: .classes (sliders), .choices
+    (of many classes, which two), .weight, .steps, .seed, .button, .cancel. draw() samples here and now and
+    gives the Draw; .draws has the last `keep` of them, the newest first. Raises ValueError for names that do
+    not fit the model.
     """
 
     fallback = (
@@ -120,10 +124,18 @@ class ContextMixer(Panel):
         self.model, self.schedule, self.names = model, schedule, names
         self.num_images, self.draws = num_images, []
         self.judge = judge_for(model) if judge is None else judge or None
+        self.choices, shares = [], names
+        if len(names) > MOST_SLIDERS:
+            options, shares = [(name, i) for i, name in enumerate(names)], ("how much", "how much of it")
+            self.choices = [
+                labelled(ipywidgets.Dropdown, words, options=options, value=i)
+                for i, words in enumerate(("draw", "mixed with"))
+            ]
         self.classes = [
-            labelled(ipywidgets.FloatSlider, name, value=float(i == 0), min=0, max=1, step=0.05)
-            for i, name in enumerate(names)
+            labelled(ipywidgets.FloatSlider, words, value=float(i == 0), min=0, max=1, step=0.05)
+            for i, words in enumerate(shares)
         ]
+        wishes = [control for pair in zip(self.choices, self.classes) for control in pair] or self.classes
         self.weight = labelled(ipywidgets.FloatSlider, "guidance", value=2, min=0, max=6, step=0.25)
         most = schedule.num_steps
         self.steps = labelled(ipywidgets.IntSlider, "steps", value=min(20, most), min=1, max=min(100, most))
@@ -140,7 +152,7 @@ class ContextMixer(Panel):
             slot.layout.width = f"{2 * (CELL + 6) + 8}px"
         self.fill(
             row(
-                ipywidgets.VBox(self.classes),
+                ipywidgets.VBox(wishes),
                 ipywidgets.VBox([self.weight, self.steps, self.seed]),
             ),
             row(self.button, self.cancel, self.progress),
@@ -151,8 +163,11 @@ class ContextMixer(Panel):
     @property
     def settings(self) -> Settings:
         """What the controls say now."""
-        context = tuple(round(slider.value, 4) for slider in self.classes)
-        return Settings(context, self.weight.value, self.steps.value, self.seed.value)
+        context = [0.0] * len(self.names)
+        places = [choice.value for choice in self.choices] or range(len(self.classes))
+        for place, slider in zip(places, self.classes):
+            context[place] = round(context[place] + slider.value, 4)
+        return Settings(tuple(context), self.weight.value, self.steps.value, self.seed.value)
 
     def draw(self) -> Draw:
         """Samples with the present settings, to the end, and gives what came out."""

@@ -256,3 +256,26 @@ def test_many_draws_make_no_new_widgets(mixer):
     for _ in range(5):
         mixer.draw()
     assert set(_instances) == before
+
+
+def test_of_many_classes_two_are_chosen_by_name():
+    torch.manual_seed(0)
+    model = ContextUnet(3, n_feat=8, n_cfeat=13, height=16).eval()
+    names = tuple(f"pets/{letter}" for letter in "abcdefghijklm")
+    mixer = ContextMixer(model, SCHEDULE, names, judge=lambda images: torch.eye(13)[[4] * len(images)])
+    mixer.steps.value = 2
+    assert [len(mixer.choices), len(mixer.classes)] == [2, 2]
+    assert mixer.settings.mixture(names) == "pets/a 1"
+    mixer.choices[0].value, mixer.choices[1].value, mixer.classes[1].value = 4, 12, 0.5
+    draw = mixer.draw()
+    assert draw.settings.mixture(names) == "pets/e 1, pets/m 0.5" and draw.right is None
+    assert draw.verdict(names) == "judge sees: pets/e 4"
+    x_T = torch.randn(4, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    context = torch.zeros(13)
+    context[[4, 12]] = torch.tensor([1, 0.5])
+    predict_noise = clipped(guided(model, SCHEDULE, context, 2), SCHEDULE)
+    assert torch.equal(draw.images, last(sample_ddim(predict_noise, SCHEDULE, x_T, num_steps=2)))
+    mixer.choices[1].value, mixer.classes[0].value = 4, 0.25
+    assert mixer.settings.mixture(names) == "pets/e 0.75", "the same one twice adds up"
+    assert mixer.draw().right == [True] * 4
+    mixer.close()
