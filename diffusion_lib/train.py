@@ -33,8 +33,8 @@ from .widening import begin_as, widen, with_classes
 
 SAME = (
     "epochs", "n_feat", "batch_size", "learning_rate", "warmup_steps", "context_dropout",
-    "weighting", "draw_t", "ema_decay", "seed", "schedule", "num_steps", "beta_start", "beta_end",
-    "start_from", "precision",
+    "weighting", "draw_t", "class_rate", "ema_decay", "seed", "schedule", "num_steps", "beta_start",
+    "beta_end", "start_from", "precision",
 )  # what a resumed run must share with its beginning  # fmt: skip
 
 
@@ -60,8 +60,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     p.add_argument("--warmup-steps", type=int, default=50, help="steps up to that rate")
     p.add_argument("--context-dropout", type=float, default=0.1, help="share of images without their class")
     p.add_argument("--ema-decay", type=float, default=0.999, help="share of the average kept at each step")
-    p.add_argument("--weighting", choices=("none", "debiased"), default="none", help="of the loss at each t")
-    p.add_argument("--draw-t", choices=("uniform", "middle"), default="middle", help="odds of each t")
+    p.add_argument("--weighting", choices=("none", "debiased", "clean"), default="none", help="of the loss")
+    p.add_argument("--draw-t", choices=("uniform", "middle", "high"), default="middle", help="odds of t")
+    p.add_argument("--class-rate", type=float, default=1.0, help="factor of it for the classes' own weights")
     p.add_argument("--start-from", help="a checkpoint to begin with; half as wide, it is widened")
     p.add_argument("--seed", type=int, default=0, help="of the weights and of all that is drawn")
     p.add_argument("--schedule", choices=("linear", "cosine"), default="linear", help="noise schedule")
@@ -81,7 +82,7 @@ def take_up(path: Path, settings: dict) -> tuple[dict | None, float]:
     tensors, facts = load_tensors(path)
     if "settings" not in facts:
         raise ValueError(f"{path} is not the state of a training run")
-    made_with = {"draw_t": "uniform"} | facts["settings"]  # an older state knows no other
+    made_with = {"draw_t": "uniform", "class_rate": 1.0} | facts["settings"]  # older ones know no others
     for name, value in settings.items():
         may_differ = name in ("data", "class_names")  # files and folders may be renamed
         if may_differ or made_with.get(name) == value:
@@ -169,10 +170,10 @@ def run(options: argparse.Namespace) -> int:
     model, schedule = begin(options, data, is_new=state is None)
     steps = train(
         model.to(device), schedule, data, num_epochs=options.epochs, batch_size=options.batch_size,
-        learning_rate=options.learning_rate, warmup_steps=options.warmup_steps,
+        learning_rate=options.learning_rate, warmup_steps=options.warmup_steps, seed=options.seed,
         context_dropout=options.context_dropout, weighting=options.weighting, draw_t=options.draw_t,
-        ema_decay=options.ema_decay, mixed_precision=is_mixed(options.precision, device), seed=options.seed,
-        resume=state, processes=processes,
+        class_rate=options.class_rate, ema_decay=options.ema_decay, resume=state, processes=processes,
+        mixed_precision=is_mixed(options.precision, device),
     )  # fmt: skip
 
     num_steps = options.epochs * (len(data) // max(options.batch_size, 1))  # `train` refuses 0 and less

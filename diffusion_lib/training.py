@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from .data import ImageData
-from .emphasis import loss_weights, odds_of_t
+from .emphasis import loss_weights, odds_of_t, parameter_groups
 from .limits import check_arguments
 from .processes import OneProcess
 from .schedule import NoiseSchedule, add_noise, snr
@@ -55,13 +55,13 @@ class TrainingStep:
 class TrainingRun:
     """All that changes while a model trains. With `tensors` saved, a run goes on bit for bit."""
 
-    def __init__(self, model: nn.Module, ema_decay: float, seed: int):
+    def __init__(self, model: nn.Module, ema_decay: float, seed: int, groups=None):
         self.model = model.to(memory_format=torch.channels_last)  # a layout in which CPUs convolve faster
         # The moving average, of BatchNorm's statistics too. Copy it to move it: lists below hold its tensors.
         self.ema_model, self.ema_decay = copy.deepcopy(self.model).eval(), ema_decay
         both = ([*net.parameters(), *net.buffers()] for net in (self.ema_model, model))
         self.averaged_and_current = [list(filter(Tensor.is_floating_point, values)) for values in both]
-        self.optimizer = torch.optim.Adam(model.parameters(), fused=True)
+        self.optimizer = torch.optim.Adam(groups or model.parameters(), fused=True)
         self.generator = torch.Generator().manual_seed(seed)
         self.order = torch.empty(0, dtype=torch.long)  # this epoch's order of the images
         self.step = 0
@@ -104,7 +104,7 @@ class TrainingRun:
 
         self.model.load_state_dict(part("model."))
         self.ema_model.load_state_dict(part("ema.module." if "ema.n_averaged" in tensors else "ema."))
-        parameters, moments = list(self.model.parameters()), {}
+        moments, parameters = {}, [p for group in self.optimizer.param_groups for p in group["params"]]
         for name, value in part("adam.").items():
             index, key = name.split(".")
             like = value if key == "step" else parameters[int(index)]  # the moments in the weights' layout
@@ -128,6 +128,7 @@ def train(
     context_dropout: float = 0.1,
     weighting: str = "none",
     draw_t: str = "uniform",
+    class_rate: float = 1.0,
     ema_decay: float = 0.999,
     mixed_precision: bool = False,
     seed: int = 0,
@@ -136,12 +137,12 @@ def train(
 ) -> Iterator[TrainingStep]:
     """Trains the model in place, one step of Adam for each TrainingStep (DDPM, algorithm 1).
 
-    Each image gets its own noise and its own t, uniform on 1 .. T unless draw_t is "middle"; with probability
-    context_dropout its context is zeroed, so that the network also learns to do without (Ho & Salimans 2022,
-    algorithm 1). The learning rate climbs for warmup_steps and falls in a line that meets 0 after the last
-    step. An epoch goes through the data once, in a new order, and leaves out the images that do not fill a
-    batch. draw_t "middle", the command's default, draws more of the steps where forms are decided; weighting
-    "debiased", for the end of a long training, gives them more weight (emphasis.py). mixed_precision lets the
+    Each image gets its own noise and its own t, uniform on 1 .. T unless draw_t says otherwise; with
+    probability context_dropout its context is zeroed, so that the network also learns to do without (Ho &
+    Salimans 2022, algorithm 1). The learning rate climbs for warmup_steps and falls in a line that meets 0
+    after the last step. An epoch goes through the data once, in a new order, without the images that do not
+    fill a batch. draw_t ("middle" is the command's default) and weighting say which steps count more,
+    class_rate how much faster the classes' own weights learn (emphasis.py). mixed_precision lets the
     convolutions compute in bfloat16, faster where the processor knows it; the weights stay as they are.
 
     All randomness is drawn on the CPU from one generator with this seed; torch's own is left alone. The
@@ -162,7 +163,7 @@ def train(
     snr_by_t = snr(schedule, torch.arange(schedule.num_steps + 1)).cpu()
     weights = loss_weights(snr_by_t, weighting).to(dtype).to(device)  # MPS has no float64
     odds = odds_of_t(snr_by_t, draw_t)
-    run = TrainingRun(model, ema_decay, seed)
+    run = TrainingRun(model, ema_decay, seed, parameter_groups(model, learning_rate, class_rate))
     if resume is not None:
         run.load(resume)
         if len(run.order) != len(data):
@@ -171,7 +172,6 @@ def train(
     def rate_factor(step: int) -> float:
         return min((step + 1) / max(warmup_steps, 1), 1.0) * (1 - step / num_steps)
 
-    run.optimizer.param_groups[0]["initial_lr"] = learning_rate
     scheduler = torch.optim.lr_scheduler.LambdaLR(run.optimizer, rate_factor, last_epoch=run.step - 1)
 
     parameters, buffers = list(model.parameters()), list(model.buffers())

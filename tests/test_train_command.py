@@ -140,11 +140,13 @@ def test_the_odds_of_t_reach_the_training_and_are_part_of_a_run(data, tmp_path, 
         assert load_checkpoint(out / "model.safetensors").facts["settings"]["draw_t"] == draw_t
     assert main(command(data, tmp_path / "uniform", *short, "--resume")[3:]) == 1
     assert "was made with draw_t = uniform, got middle" in capsys.readouterr().err
+    assert main(command(data, tmp_path / "middle", *short, "--resume", "--class-rate", "3")[3:]) == 1
+    assert "was made with class_rate = 1.0, got 3.0" in capsys.readouterr().err
 
 
 def test_a_state_from_before_the_odds_could_be_chosen_is_taken_up(data, whole, tmp_path, capsys):
     tensors, facts = load_tensors(whole[0] / "run.safetensors")
-    del facts["settings"]["draw_t"]
+    del facts["settings"]["draw_t"], facts["settings"]["class_rate"]
     save_tensors(tmp_path / "run.safetensors", tensors, facts)
     assert main(command(data, tmp_path, "--resume", "--draw-t", "uniform")[3:]) == 0
     assert main(command(data, tmp_path, "--resume")[3:]) == 1

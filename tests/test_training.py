@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from diffusion_lib.data import ImageData
-from diffusion_lib.emphasis import loss_weights, odds_of_t
+from diffusion_lib.emphasis import CONTEXT_WEIGHTS, loss_weights, odds_of_t
 from diffusion_lib.schedule import NoiseSchedule, add_noise, snr
 from diffusion_lib.training import noise_prediction_loss, train
 from diffusion_lib.unet import ContextUnet
@@ -137,6 +137,10 @@ def test_the_weights_of_the_loss_are_those_of_the_paper():
     assert weights[1] / weights[100] == pytest.approx(0.2 / plain[100].item())
     assert weights[500] / weights[100] == pytest.approx(10 / plain[100].item())
     assert torch.equal(loss_weights(ratios, "none"), torch.ones(501, dtype=torch.float64))
+    clean = loss_weights(ratios, "clean")
+    assert clean[1:].mean().item() == pytest.approx(1)
+    assert torch.allclose(clean[50:300] / clean[100], (plain[50:300] / plain[100]) ** 1.5)
+    assert clean[500] / clean[100] == pytest.approx((20 / plain[100].item()) ** 1.5)
 
 
 def test_the_middle_steps_are_drawn_more_often_where_that_is_asked_for():
@@ -152,6 +156,10 @@ def test_the_middle_steps_are_drawn_more_often_where_that_is_asked_for():
     assert torch.allclose(odds[top:380], 12 / sigma[top:380])
 
     assert odds_of_t(torch.tensor([torch.inf, torch.inf, 0.0]), "middle").tolist() == [0.5, 0.5]
+    high = odds_of_t(ratios, "high")
+    inside = (sigma >= 4) & (sigma <= 40)
+    assert torch.allclose(high[inside], torch.tensor(1.05, dtype=high.dtype)) and 100 < inside.sum() < 200
+    assert torch.allclose(high[~inside], torch.tensor(0.05, dtype=high.dtype))
 
     steps = train(make_model(), long, make_data(), num_epochs=60, batch_size=40, draw_t="middle")
     drawn = torch.cat([step.t for step in steps])
@@ -169,6 +177,46 @@ def test_weighting_steers_the_weights_and_not_the_loss_that_is_told(monkeypatch)
     steps = run(model, steps=3)
     assert all(s.loss == pytest.approx(s.losses.mean().item()) and s.loss > 0 for s in steps)
     assert all(torch.equal(a, b) for a, b in zip(before, model.parameters()))
+
+
+def test_the_columns_of_the_classes_can_learn_faster():
+    """Adam's first step is as long as its learning rate, whatever the gradient."""
+    moved = {}
+    for rate in (1.0, 10.0):
+        model = make_model()
+        before = {name: value.clone() for name, value in model.named_parameters()}
+        run(model, steps=1, class_rate=rate, learning_rate=1e-3, warmup_steps=0, context_dropout=0)
+        moved[rate] = {name: (value - before[name]).abs().max() for name, value in model.named_parameters()}
+    for name, once in moved[1.0].items():
+        factor = 10 if name in CONTEXT_WEIGHTS else 1
+        assert moved[10.0][name].item() == pytest.approx(factor * once.item(), rel=1e-2), name
+    assert moved[1.0][CONTEXT_WEIGHTS[0]].item() == pytest.approx(1e-3, rel=0.1)
+
+
+def test_a_run_with_faster_columns_goes_on_bit_for_bit():
+    options = {"class_rate": 5.0, "learning_rate": 1e-3}
+    whole = run(make_model(), **options)
+    half = run(make_model(), steps=7, **options)
+    saved = {name: value.clone() for name, value in half[-1].run.tensors().items()}
+    rest = run(make_model(1), resume=saved, **options)
+    assert len(half) + len(rest) == len(whole)
+    for name, value in whole[-1].run.tensors().items():
+        assert torch.equal(value, rest[-1].run.tensors()[name]), name
+    rates = [[group["lr"] for group in steps[-1].run.optimizer.param_groups] for steps in (whole, rest)]
+    assert rates[0] == rates[1] and len(rates[0]) == 2
+
+
+@pytest.mark.parametrize("rate", [0, -1.0, float("nan"), float("inf")])
+def test_a_rate_of_the_classes_that_is_none(rate):
+    with pytest.raises(ValueError, match="class_rate must be a number above 0, got"):
+        run(make_model(), class_rate=rate)
+
+
+def test_a_rate_of_the_classes_needs_their_weights(monkeypatch):
+    monkeypatch.setattr("diffusion_lib.emphasis.CONTEXT_WEIGHTS", ("embed.weight",))
+    with pytest.raises(ValueError, match="class_rate 2 needs a network with weights embed.weight"):
+        run(make_model(), class_rate=2.0)
+    run(make_model(), steps=1, class_rate=1.0)
 
 
 def test_it_learns():

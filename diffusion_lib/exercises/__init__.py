@@ -14,6 +14,7 @@ LESSONS = {  # the exercises of each in the lesson's order: 1.1, 1.2 ...
         "weight_zero", "weight_grows", "masked_context", "drop_context", "paper_weight", "combined_noise",
     ),
     "ddim": ("predict_eta", "times", "x0_pred", "slerp", "sigma_hat"),
+    "your_own": ("first_apple", "where_it_helps", "parents", "draw_kinds"),
     "symptoms": ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"),
 }  # fmt: skip
 
