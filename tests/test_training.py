@@ -365,8 +365,8 @@ def test_a_model_in_float64():
         ({"learning_rate": 0.0}, "learning_rate must be positive, got 0.0"),
         ({"learning_rate": float("nan")}, "learning_rate must be positive, got nan"),
         ({"context_dropout": 1.1}, "context_dropout must lie between 0 and 1, got 1.1"),
-        ({"weighting": "snr"}, 'weighting must be "none" or "debiased", got \'snr\''),
-        ({"draw_t": "log"}, 'draw_t must be "uniform" or "middle", got \'log\''),
+        ({"weighting": "snr"}, 'weighting must be "none", "debiased" or "clean", got \'snr\''),
+        ({"draw_t": "log"}, 'draw_t must be "uniform", "middle" or "high", got \'log\''),
         ({"ema_decay": 1.0}, "ema_decay must lie between 0 and 1, 1 excluded, got 1.0"),
     ],
 )
