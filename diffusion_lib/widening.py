@@ -27,7 +27,6 @@ def widen(model: ContextUnet, generator: torch.Generator | None = None) -> Conte
     return wide.train(model.training)
 
 
-@torch.no_grad()
 def with_classes(model: ContextUnet, begin_as: Sequence[int | None]) -> ContextUnet:
     """A network with other classes: class i begins as the model's class begin_as[i], None as no class.
 

@@ -16,7 +16,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "notebooks"
-LESSONS = sorted(FOLDER.glob("0[1-6]_*.ipynb"))
+LESSONS = sorted(FOLDER.glob("0[1-7]_*.ipynb"))
 ALL = sorted(path for path in FOLDER.rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
 SECTIONS = ("Setup", "See it", "The idea", "Build it", "Check it", "Use it", "Change it", "Find the bug",
             "Exercises", "What you now know")  # fmt: skip
@@ -27,6 +27,7 @@ HAND_BUILT = {
     "04_ddpm_sampling": {"ddpm_step", "sample_ddpm"},
     "05_context": {"guided", "guided_by"},
     "06_ddim": {"ddim_step", "sample_ddim"},
+    "07_your_own": {"with_classes"},
 }
 HOME = re.compile(r"# from (diffusion_lib\.\w+)\n")
 

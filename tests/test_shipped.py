@@ -7,8 +7,8 @@ import torch
 
 from diffusion_lib.checkpoints import FOLDER, load_checkpoint
 from diffusion_lib.data import load_images
-from diffusion_lib.drawing import draw
-from diffusion_lib.metrics import class_accuracy, load_classifier
+from diffusion_lib.drawing import draw, wishes
+from diffusion_lib.metrics import class_accuracy, kind_accuracy, load_classifier
 
 MODELS = sorted(path.stem for path in FOLDER.glob("*.safetensors") if path.stem != "classifier")
 
@@ -25,7 +25,9 @@ def test_there_is_a_small_model():
 def test_the_facts_tell_how_it_was_made_and_how_good_it_is(checkpoint):
     name, loaded = checkpoint
     facts = loaded.facts
-    assert facts["settings"]["data_sha256"] == load_images("sprites").fingerprint()
+    data = load_images("kinds" if name == "kinds" else "sprites")
+    assert facts["settings"]["data_sha256"] == data.fingerprint()
+    assert loaded.class_names in ((), data.class_names), "older files tell no names"
     assert facts["images_seen"] > 500_000
     quality = facts["quality"]
     assert {"ddpm", "ddim-20", "ddim-50", "other training images", "held-out images"} <= set(quality)
@@ -46,8 +48,8 @@ def test_samples_come_within_ten_times_the_floor(checkpoint):
 @pytest.mark.parametrize(("sampler", "count"), [("ddim-20", 200), ("ddpm", 10)])
 def test_it_draws_the_class_that_is_asked_for_as_often_as_the_card_says(checkpoint, sampler, count):
     """Within four standard errors of the measured share, and far above one in five."""
-    labels = torch.eye(5)[torch.arange(count) % 5]
-    images = draw(checkpoint[1], labels, sampler, seed=7)
+    labels, contexts = wishes(checkpoint[1], load_images("sprites"), count, seed=7)
+    images = draw(checkpoint[1], contexts, sampler, seed=7)
     promised = checkpoint[1].facts["quality"][sampler]["accuracy"]
     got = class_accuracy(load_classifier(), images, labels)
     assert got > 0.5 and abs(got - promised) <= 4 * (promised * (1 - promised) / count) ** 0.5
@@ -55,10 +57,20 @@ def test_it_draws_the_class_that_is_asked_for_as_often_as_the_card_says(checkpoi
     assert (images > 0.9).all(dim=1).float().mean() > 0.15, "the ground is white"
 
 
+def test_a_kind_is_drawn_as_often_as_the_card_says():
+    kinds, sprites = load_checkpoint("kinds"), load_images("sprites")
+    _, contexts = wishes(kinds, sprites, 200, seed=7)
+    images = draw(kinds, contexts, "ddim-20", seed=7)
+    promised = kinds.facts["quality"]["ddim-20"]["kinds"]
+    got = kind_accuracy(load_classifier(), images, contexts.argmax(dim=1))
+    assert promised > 0.9 and abs(got - promised) <= 4 * (promised * (1 - promised) / 200) ** 0.5
+    assert f"{promised:.1%}" in (FOLDER / "README.md").read_text(encoding="utf-8")
+
+
 def test_sampling_in_bfloat16_gives_nearly_the_same_images(checkpoint):
-    labels = torch.eye(5)
+    _, contexts = wishes(checkpoint[1], load_images("sprites"), 5, seed=3)
     exact, rounded = (
-        draw(checkpoint[1], labels, "ddim-10", seed=3, mixed_precision=on) for on in (False, True)
+        draw(checkpoint[1], contexts, "ddim-10", seed=3, mixed_precision=on) for on in (False, True)
     )
     assert rounded.dtype == torch.float32
     assert 0 < (exact - rounded).abs().mean() < 0.05

@@ -173,6 +173,22 @@ def context_mixer(page):
     changes(page, lambda: page.keyboard.press("Enter"), pictures(widget))
 
 
+def mixer_of_kinds(page):
+    widget = panel(page)
+    assert widget.locator("select").count() == 2, "two kinds are chosen by name"
+    widget.locator("select").first.select_option("non-hero/ghost")
+    draw = widget.locator("button", has_text="Draw")
+    changes(page, draw.click, pictures(widget))
+    widget.get_by_text(re.compile("Drawn in")).first.wait_for()
+    widget.locator("select").nth(1).select_option("food/mushroom")
+    share = widget.locator(".noUi-handle").nth(1)
+    share.focus()
+    changes(page, lambda: page.keyboard.press("PageUp"), widget.inner_text)
+    draw.focus()
+    changes(page, lambda: page.keyboard.press("Enter"), pictures(widget))
+    widget.locator("b", has_text="food/mushroom").first.wait_for()
+
+
 def ddim_explorer(page):
     widget = panel(page)
     widget.locator("button", has_text="Sample all").click()
@@ -197,4 +213,5 @@ OPERATED = {
     "04_ddpm_sampling": step_player,
     "05_context": context_mixer,
     "06_ddim": ddim_explorer,
+    "07_your_own": mixer_of_kinds,
 }
