@@ -88,7 +88,7 @@ def test_classes_that_the_model_has_not():
     for wrong in (-1, 2):
         with pytest.raises(ValueError, match=rf"begin_as must hold classes 0 .. 1 or None, got {wrong}"):
             with_classes(make_model(), [0, wrong])
-    with pytest.raises(ValueError, match="n_cfeat must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="n_cfeat must be a positive whole number, got 0"):
         with_classes(make_model(), [])
 
 

@@ -107,7 +107,8 @@ def name_of(part):
 
 def is_a_control(part):
     properties = {entry["name"]: entry["value"].get("value") for entry in part.get("properties", ())}
-    return bool(properties.get("focusable"))
+    # An entry of a list is heard with the list's own name: two lists may hold the same entries.
+    return bool(properties.get("focusable")) and part["role"]["value"] != "option"
 
 
 def shape_inspector(page):
