@@ -27,6 +27,18 @@ def steps_of(sampler: str, total_steps: int) -> int:
     return int(count)
 
 
+def draw_kinds(kinds: Tensor, classes: Tensor, wanted: Tensor, generator: torch.Generator) -> Tensor:
+    """For each class in `wanted` (batch,) the kind of a random sprite of that class: (batch,).
+
+    kinds and classes (N,) are those of the data: a kind is drawn as often as its class has it there.
+    """
+    drawn = torch.empty_like(wanted)
+    for k in wanted.unique():
+        own, asked = kinds[classes == k], wanted == k
+        drawn[asked] = own[torch.randint(len(own), (int(asked.sum()),), generator=generator)]
+    return drawn
+
+
 def wishes(checkpoint: Checkpoint, sprites: ImageData, count: int, seed: int) -> tuple[Tensor, Tensor]:
     """What to ask a model of the sprites for, each class in turn: labels (count, 5), contexts (count, K).
 
@@ -44,10 +56,7 @@ def wishes(checkpoint: Checkpoint, sprites: ImageData, count: int, seed: int) ->
     if names != sprites.kind_names:
         raise ValueError(f"the model must draw sprites, this one draws {', '.join(names)}")
     generator = torch.Generator().manual_seed(seed + 1)  # `draw` makes the noise from the seed itself
-    kinds = torch.empty(count, dtype=torch.long)
-    for number in range(classes):
-        own, asked = sprites.kinds[sprites.labels[:, number] == 1], labels[:, number] == 1
-        kinds[asked] = own[torch.randint(len(own), (int(asked.sum()),), generator=generator)]
+    kinds = draw_kinds(sprites.kinds, sprites.labels.argmax(dim=1), labels.argmax(dim=1), generator)
     return labels, torch.nn.functional.one_hot(kinds, len(names)).float()
 
 

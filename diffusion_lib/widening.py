@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from .emphasis import CONTEXT_WEIGHTS
 from .unet import ContextUnet
 
 
@@ -40,7 +41,7 @@ def with_classes(model: ContextUnet, begin_as: Sequence[int | None]) -> ContextU
             raise ValueError(f"begin_as must hold classes 0 .. {model.n_cfeat - 1} or None, got {i}")
     other = ContextUnet(**(model.config | {"n_cfeat": len(begin_as)}))
     weights = model.state_dict()
-    for name in ("contextembed1.model.0.weight", "contextembed2.model.0.weight"):
+    for name in CONTEXT_WEIGHTS:
         columns = [weights[name][:, i or 0] * (i is not None) for i in begin_as]
         weights[name] = torch.stack(columns, dim=1)
     other.load_state_dict(weights)

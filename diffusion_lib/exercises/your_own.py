@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from .. import drawing
 from ..checks import ChoiceExercise, FunctionExercise, PropertyExercise
 from ..sprites import CLASS_NAMES
 from ..widening import begin_as
@@ -96,15 +97,6 @@ parents = FunctionExercise(
 )
 
 
-def draw_kinds(kinds: Tensor, classes: Tensor, wanted: Tensor, generator: torch.Generator) -> Tensor:
-    """For each class in `wanted` (batch,) the kind of a random sprite of that class: (batch,)."""
-    drawn = torch.empty_like(wanted)
-    for k in wanted.unique():
-        own, asked = kinds[classes == k], wanted == k
-        drawn[asked] = own[torch.randint(len(own), (int(asked.sum()),), generator=generator)]
-    return drawn
-
-
 SHARES = {0: {5: 0.9, 2: 0.1}, 1: {0: 1.0}, 2: {1: 0.5, 4: 0.3, 3: 0.2}}  # of each kind in its class
 
 
@@ -164,7 +156,7 @@ def _test_randomness(answer, kinds: Tensor, classes: Tensor, wanted: Tensor) -> 
 
 draw_kinds = PropertyExercise(
     "your_own.draw_kinds",
-    draw_kinds,
+    drawing.draw_kinds,
     _test_draws,
     mistakes=known.DRAW,
     right=(
