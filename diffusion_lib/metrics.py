@@ -23,8 +23,11 @@ def load_classifier() -> SpriteClassifier:
 
 
 @torch.no_grad()
-def predict_classes(classifier: SpriteClassifier, images: Tensor, batch_size: int = 500) -> Tensor:
-    """The class that the judge sees in each image: a LongTensor (N,), from images (N, C, H, W)."""
+def predict_classes(classifier, images: Tensor, batch_size: int = 500) -> Tensor:
+    """The class that the judge sees in each image: a LongTensor (N,), from images (N, C, H, W).
+
+    With the judge's kind_scores in its place, the kind.
+    """
     return torch.cat([classifier(batch).argmax(dim=1) for batch in images.split(batch_size)])
 
 
@@ -33,13 +36,9 @@ def class_accuracy(classifier: SpriteClassifier, images: Tensor, labels: Tensor)
     return (predict_classes(classifier, images) == labels.argmax(dim=1)).float().mean().item()
 
 
-@torch.no_grad()
-def kind_accuracy(
-    classifier: SpriteClassifier, images: Tensor, kinds: Tensor, batch_size: int = 500
-) -> float:
+def kind_accuracy(classifier: SpriteClassifier, images: Tensor, kinds: Tensor) -> float:
     """The share of images in which the judge sees their kind, one of 92, a LongTensor (N,): 0 to 1."""
-    seen = [classifier.kind_scores(batch).argmax(dim=1) for batch in images.split(batch_size)]
-    return (torch.cat(seen) == kinds).float().mean().item()
+    return (predict_classes(classifier.kind_scores, images) == kinds).float().mean().item()
 
 
 class _Features(torch.nn.Module):
