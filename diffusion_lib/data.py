@@ -70,18 +70,18 @@ def load_images(name_or_path: str | Path, split: str = "train", labels=None) -> 
     """
     if split not in ("train", "held_out", "all"):
         raise ValueError(f'split must be "train", "held_out" or "all", got {split!r}')
-    path = Path(name_or_path).expanduser()
+    name, path = str(name_or_path), Path(name_or_path).expanduser()
     if labels is not None and path.suffix != ".npy":
         raise ValueError(f"labels go with a .npy of images alone, got {name_or_path!r}, which brings its own")
-    if name_or_path == "sprites":
+    if name == "sprites":
         return _sprites(split)
-    if name_or_path == "kinds":
+    if name == "kinds":
         sprites = _sprites(split)
         one_hot = torch.nn.functional.one_hot(sprites.kinds, len(sprites.kind_names)).float()
         return replace(sprites, labels=one_hot, class_names=sprites.kind_names)
-    if name_or_path == "digits":
+    if name == "digits":
         return _digits(split)
-    if name_or_path == "mnist":
+    if name == "mnist":
         return _mnist(DATA / "mnist", split)
     if path.is_dir():
         is_mnist = any(path.glob("*-idx?-ubyte*"))
@@ -90,7 +90,7 @@ def load_images(name_or_path: str | Path, split: str = "train", labels=None) -> 
         if len(path.parts) > 1 and not path.exists():
             raise FileNotFoundError(f"there is no file or folder {path}")
         known = '"sprites", "kinds", "digits", "mnist", a folder, .npy or .npz'
-        raise ValueError(f"data must be {known}, got {str(name_or_path)!r}")
+        raise ValueError(f"data must be {known}, got {name!r}")
     arrays = read_arrays(path)
     if labels is None:
         labels = arrays.get("labels")
@@ -171,6 +171,8 @@ def _make(source: str, images: np.ndarray, labels, names, held_out, split: str) 
     check_size(source, width, height)
     one_hot = _one_hot(source, len(images), labels, names)
     names = tuple(map(str, range(one_hot.shape[1]) if names is None else names))
+    if doubled := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
+        raise ValueError(f"{source}: each class must have a name of its own, got {doubled[0]!r} twice")
     keep = _keep(_one_in_ten(one_hot.argmax(dim=1).numpy()) if held_out is None else held_out, split)
     if not keep.any():
         raise ValueError(f"{source}: no image is in the split {split!r} (of {len(images)} images)")

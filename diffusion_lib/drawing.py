@@ -30,11 +30,14 @@ def steps_of(sampler: str, total_steps: int) -> int:
 def draw_kinds(kinds: Tensor, classes: Tensor, wanted: Tensor, generator: torch.Generator) -> Tensor:
     """For each class in `wanted` (batch,) the kind of a random sprite of that class: (batch,).
 
-    kinds and classes (N,) are those of the data: a kind is drawn as often as its class has it there.
+    kinds and classes (N,) are those of the data: a kind is drawn as often as its class has it there. Raises
+    ValueError for a class of which the data has no sprite.
     """
     drawn = torch.empty_like(wanted)
     for k in wanted.unique():
         own, asked = kinds[classes == k], wanted == k
+        if not len(own):
+            raise ValueError(f"wanted must hold classes that the data has, got {k}")
         drawn[asked] = own[torch.randint(len(own), (int(asked.sum()),), generator=generator)]
     return drawn
 
@@ -49,7 +52,10 @@ def wishes(checkpoint: Checkpoint, sprites: ImageData, count: int, seed: int) ->
     classes, model = len(sprites.class_names), checkpoint.model
     names = checkpoint.class_names or sprites.class_names
     if (model.in_channels, model.n_cfeat, model.height) != (3, len(names), 16):
-        raise ValueError(f"the model must draw sprites, this one has {model.config}")
+        raise ValueError(
+            f"the model must draw sprites, 3 x 16 x 16, of classes that it names, or of {classes}: "
+            f"this one has {model.config}"
+        )
     labels = torch.eye(classes)[torch.arange(count) % classes]
     if names == sprites.class_names:
         return labels, labels

@@ -14,7 +14,7 @@ def parameter_groups(model: nn.Module, learning_rate: float, class_rate: float) 
     ValueError for a rate that is not above 0, or another than 1 for a network without such weights.
     """
     if not 0 < class_rate < float("inf"):
-        raise ValueError(f"class_rate must be a number above 0, got {class_rate}")
+        raise ValueError(f"class_rate must be a finite number above 0, got {class_rate}")
     named, own = dict(model.named_parameters()), []
     if class_rate != 1:
         if missing := [name for name in CONTEXT_WEIGHTS if name not in named]:
@@ -44,8 +44,8 @@ def odds_of_t(snr: Tensor, draw_t: str) -> Tensor | None:
     """How often each t = 1 .. T is drawn, up to a common factor: (T,) from snr (T + 1,); None if all alike.
 
     "uniform" is DDPM, algorithm 1. The others go by the ratio of noise to signal, sigma = 1 / sqrt(snr): for
-    "middle" the odds are min(sigma, 12 / sigma), at least 0.5; for "high" 1 where sigma is 4 .. 40, where a
-    sampler decides what it will draw, and 0.05 elsewhere. Raises ValueError for another draw_t.
+    "middle" the odds are min(sigma, 12 / sigma), at least 0.5; for "high" 1.05 where sigma is 4 .. 40, which
+    is where a sampler decides what it will draw, and 0.05 elsewhere. Raises ValueError for another draw_t.
     """
     if draw_t not in ("uniform", "middle", "high"):
         raise ValueError(f'draw_t must be "uniform", "middle" or "high", got {draw_t!r}')

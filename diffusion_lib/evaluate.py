@@ -71,13 +71,13 @@ def measure(
     of the 92 kinds a row has "kinds", too: the share in which the judge sees the kind.
     """
     training, held_out = load_images("sprites"), load_images("sprites", "held_out")
+    judge, table = load_classifier(), {}
+    if samples <= judge.num_features:
+        raise ValueError(f"--samples must be more than {judge.num_features}, got {samples}")
     labels, contexts = wishes(checkpoint, training, samples, seed)
     by_kind = contexts.shape[1] > labels.shape[1]
     real, others, all_but_others = split_real(training)
     unseen, _, _ = split_real(held_out)
-    judge, table = load_classifier(), {}
-    if samples <= judge.num_features:
-        raise ValueError(f"--samples must be more than {judge.num_features}, got {samples}")
     for option, value in (("--colours", colours), ("--best-of", best_of)):
         if value is not None and value < 1:
             raise ValueError(f"{option} must be at least 1, got {value}")

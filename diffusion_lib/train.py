@@ -3,7 +3,7 @@
 Writes to the folder --out:
     model.safetensors   the averaged model, for load_checkpoint
     run.safetensors     everything that --resume needs to go on bit for bit
-    sheet-NNNNNN.png    samples after so many steps, a row for each class (DDIM, 50 steps)
+    sheet-NNNNNN.png    samples after so many steps, a row for each of at most ten classes (DDIM, 50 steps)
     losses.png          the loss by epoch and by t
 
 Several graphics cards or machines: accelerate launch -m diffusion_lib.train ..., with the same options.
@@ -12,6 +12,7 @@ Several graphics cards or machines: accelerate launch -m diffusion_lib.train ...
 import argparse
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -29,7 +30,7 @@ from .samplers import last, sample_ddim
 from .schedule import NoiseSchedule
 from .training import TrainingStep, train
 from .unet import ContextUnet
-from .widening import begin_as, widen, with_classes
+from .widening import load_from
 
 SAME = (
     "epochs", "n_feat", "batch_size", "learning_rate", "warmup_steps", "context_dropout",
@@ -62,8 +63,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     p.add_argument("--ema-decay", type=float, default=0.999, help="share of the average kept at each step")
     p.add_argument("--weighting", choices=("none", "debiased", "clean"), default="none", help="of the loss")
     p.add_argument("--draw-t", choices=("uniform", "middle", "high"), default="middle", help="odds of t")
-    p.add_argument("--class-rate", type=float, default=1.0, help="factor of it for the classes' own weights")
-    p.add_argument("--start-from", help="a checkpoint to begin with; half as wide, it is widened")
+    p.add_argument("--class-rate", type=float, default=1.0, help="the classes' columns learn so much faster")
+    p.add_argument("--start-from", help="a checkpoint: its width or half of it, classes by name")
     p.add_argument("--seed", type=int, default=0, help="of the weights and of all that is drawn")
     p.add_argument("--schedule", choices=("linear", "cosine"), default="linear", help="noise schedule")
     p.add_argument("--num-steps", type=int, default=500, help="T, the steps of the schedule")
@@ -102,10 +103,10 @@ def save(out: Path, step: TrainingStep, schedule: NoiseSchedule, settings: dict,
 
 
 def draw_sheet(out: Path, step: TrainingStep, schedule: NoiseSchedule) -> None:
-    """Eight samples of each class, from the same noise at every call."""
+    """Eight samples of each class, of ten of them if there are more, from the same noise at every call."""
     model, device = step.run.ema_model, step.losses.device
-    num_classes = min(model.n_cfeat, 10)
-    context = torch.eye(model.n_cfeat)[:num_classes].repeat_interleave(8, dim=0)
+    shown = torch.linspace(0, model.n_cfeat - 1, min(model.n_cfeat, 10)).round().long()
+    context = torch.eye(model.n_cfeat)[shown].repeat_interleave(8, dim=0)
     generator = torch.Generator().manual_seed(0)
     x_T = torch.randn(len(context), model.in_channels, model.height, model.height, generator=generator)
     predict_noise = clipped(guided(model, schedule, context), schedule)
@@ -120,7 +121,9 @@ def draw_losses(out: Path, step: TrainingStep, schedule: NoiseSchedule) -> None:
     save_figure(out / "losses.png", figure)
 
 
-def begin(options: argparse.Namespace, data: ImageData, is_new: bool) -> tuple[ContextUnet, NoiseSchedule]:
+def begin(
+    options: argparse.Namespace, data: ImageData, is_new: bool, say: Callable[[str], None]
+) -> tuple[ContextUnet, NoiseSchedule]:
     """The network with its first weights and the noise schedule, as the options say."""
     if options.schedule == "cosine":
         schedule = NoiseSchedule.cosine(options.num_steps)
@@ -130,13 +133,7 @@ def begin(options: argparse.Namespace, data: ImageData, is_new: bool) -> tuple[C
     channels, height = data.images.shape[1:3]
     model = ContextUnet(channels, options.n_feat, data.labels.shape[1], height)
     if options.start_from and is_new:  # a run that goes on has its weights in its state
-        begun = load_checkpoint(options.start_from)
-        first = widen(begun.model) if 2 * begun.model.n_feat == model.n_feat else begun.model
-        if begun.class_names or first.n_cfeat != model.n_cfeat:  # older files have no names
-            first = with_classes(first, begin_as(data.class_names, begun.class_names))
-        if first.config != model.config:
-            raise ValueError(f"--start-from must hold a model {model.config}, got {first.config}")
-        model.load_state_dict(first.state_dict())
+        say(load_from(load_checkpoint(options.start_from), model, data.class_names))
     if options.compile:
         model.compile()
     return model, schedule
@@ -167,7 +164,7 @@ def run(options: argparse.Namespace) -> int:
     state, seconds_before = take_up(state_file, settings)
     for left_over in options.out.glob("*.[0-9]*.tmp") if is_first else ():  # of a run killed while it saved
         left_over.unlink()
-    model, schedule = begin(options, data, is_new=state is None)
+    model, schedule = begin(options, data, state is None, say)
     steps = train(
         model.to(device), schedule, data, num_epochs=options.epochs, batch_size=options.batch_size,
         learning_rate=options.learning_rate, warmup_steps=options.warmup_steps, seed=options.seed,

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from .checkpoints import Checkpoint
 from .emphasis import CONTEXT_WEIGHTS
 from .unet import ContextUnet
 
@@ -17,7 +18,7 @@ def widen(model: ContextUnet, generator: torch.Generator | None = None) -> Conte
     read the one now reads both: its weight w is shared out as r * w and (1 - r) * w, with r drawn from
     0 .. 1 for each weight. Equal shares would get equal gradients, and the two would stay one for ever.
     """
-    wide = ContextUnet(**(model.config | {"n_feat": 2 * model.n_feat}))
+    wide = ContextUnet(**(model.config | {"n_feat": 2 * model.n_feat})).to(next(model.parameters()))
     modules = dict(model.named_modules())
     for name, module in wide.named_modules():
         # A transposed convolution has its inputs first; the others, and Linear, have them second.
@@ -28,23 +29,25 @@ def widen(model: ContextUnet, generator: torch.Generator | None = None) -> Conte
     return wide.train(model.training)
 
 
-def with_classes(model: ContextUnet, begin_as: Sequence[int | None]) -> ContextUnet:
-    """A network with other classes: class i begins as the model's class begin_as[i], None as no class.
+def with_classes(model: ContextUnet, old_places: Sequence[int | None]) -> ContextUnet:
+    """A network with other classes: class i begins as the model's class old_places[i], None as no class.
 
     The context's first weights, (channels, classes), hold a column for each class. The new network takes the
     column of the class that each of its own begins as, and zeros for None; all else is as it was. So it
     predicts for a new class what the model predicts for the old one, or without a class, until training
-    tells them apart. Raises ValueError if begin_as is empty or names a class that the model has not.
+    tells them apart. Raises ValueError if old_places is empty or names a class that the model has not.
     """
-    for i in begin_as:
+    for i in old_places:
         if i is not None and not 0 <= i < model.n_cfeat:
-            raise ValueError(f"begin_as must hold classes 0 .. {model.n_cfeat - 1} or None, got {i}")
-    other = ContextUnet(**(model.config | {"n_cfeat": len(begin_as)}))
+            raise ValueError(f"old_places must hold classes 0 .. {model.n_cfeat - 1} or None, got {i}")
+    other = ContextUnet(**(model.config | {"n_cfeat": len(old_places)}))
     weights = model.state_dict()
     for name in CONTEXT_WEIGHTS:
-        columns = [weights[name][:, i or 0] * (i is not None) for i in begin_as]
-        weights[name] = torch.stack(columns, dim=1)
-    other.load_state_dict(weights)
+        old = weights[name]  # (channels, old classes)
+        none = torch.zeros(len(old), dtype=old.dtype, device=old.device)
+        columns = [none if i is None else old[:, i] for i in old_places]
+        weights[name] = torch.stack(columns, dim=1)  # (channels, new classes)
+    other.to(next(model.parameters())).load_state_dict(weights)
     return other.train(model.training)
 
 
@@ -55,6 +58,36 @@ def begin_as(names: Sequence[str], known: Sequence[str]) -> list[int | None]:
     """
     places = {name: i for i, name in enumerate(known)}
     return [places.get(name, places.get(name.partition("/")[0])) for name in names]
+
+
+def load_from(trained: Checkpoint, model: ContextUnet, names: Sequence[str]) -> str:
+    """Gives `model`, whose classes have these names, the weights of a trained one as wide or half as wide.
+
+    Each class begins as the trained model's class that begin_as finds for its name. Where a file tells no
+    names, as older ones do, its classes stay in their places. Returns a sentence that says how the classes
+    begin. Raises ValueError for a model of other images, of another width, or of another number of classes
+    without names.
+    """
+    old, known, sizes = trained.model, trained.class_names, ("in_channels", "height")
+    widths = (model.n_feat, model.n_feat / 2)
+    if old.n_feat not in widths or any(old.config[key] != model.config[key] for key in sizes):
+        image = f"{model.in_channels} x {model.height} x {model.height}"
+        raise ValueError(
+            f"a model to start from must draw images {image} and have n_feat {widths[0]} or {widths[1]:g}, "
+            f"got {old.config}"
+        )
+    if not known and old.n_cfeat != len(names):
+        raise ValueError(
+            f"a model to start from must name its classes or have {len(names)}, "
+            f"got {old.n_cfeat} without names"
+        )
+    places = begin_as(names, known) if known else range(len(names))
+    begun = with_classes(widen(old) if old.n_feat < model.n_feat else old, places)
+    model.load_state_dict(begun.state_dict())
+    none = [name for name, place in zip(names, places) if place is None]
+    more = f" and {len(none) - 5} more" if len(none) > 5 else ""
+    rest = f"; as no class: {', '.join(none[:5])}{more}" if none else ""
+    return f"{len(names) - len(none)} of {len(names)} classes begin as one that the model has{rest}"
 
 
 def _doubled(value: Tensor, shape: torch.Size, inputs: int, generator) -> Tensor:

@@ -133,6 +133,12 @@ def test_arrays_of_your_own(tmp_path, labels):
     assert len(load_images(tmp_path / "mine.npz", "held_out")) == 1
 
 
+def test_two_classes_of_one_name(tmp_path):
+    np.savez(tmp_path / "mine.npz", images=PICTURES, labels=np.arange(12) % 3, class_names=["a", "b", "a"])
+    with pytest.raises(ValueError, match="mine.npz: each class must have a name of its own, got 'a' twice"):
+        load_images(tmp_path / "mine.npz")
+
+
 def test_grey_images_without_labels(tmp_path):
     np.save(tmp_path / "grey.npy", PICTURES[..., 0])
     data = load_images(str(tmp_path / "grey.npy"), "all")

@@ -201,6 +201,12 @@ def test_wishes_for_a_model_of_kinds_come_as_often_as_the_kinds(training):
     got = contexts.mean(dim=0) * 5
     assert ((got - share).abs() <= 4.5 * (share * (1 - share) / 1000).sqrt()).all()
     assert not torch.equal(contexts, wishes(checkpoint, training, 5000, seed=1)[1])
+    no_food = training.subset(training.labels[:, training.class_names.index("food")] == 0)
+    with pytest.raises(ValueError, match="wanted must hold classes that the data has, got 2"):
+        wishes(checkpoint, no_food, 5, seed=0)
+    nameless = Checkpoint(checkpoint.model, checkpoint.schedule, {})
+    with pytest.raises(ValueError, match=r"of classes that it names, or of 5: this one has .*'n_cfeat': 92"):
+        wishes(nameless, training, 5, seed=0)
     same, both = wishes(load_checkpoint("small"), training, 7, seed=0)
     assert torch.equal(same, both) and same.shape == (7, 5)
 
@@ -217,6 +223,7 @@ def test_the_command_refuses_what_it_cannot_measure(tmp_path, capsys):
         (["grey.safetensors"], "the model must draw sprites"),
         (["mine.safetensors"], "the model must draw sprites, this one draws a, b, c, d, e"),
         (["new.safetensors", "--samples", "64"], "--samples must be more than 64, got 64"),
+        (["new.safetensors", "--samples", "-5"], "--samples must be more than 64, got -5"),
         (["new.safetensors", "--samplers", "euler-20"], "a sampler must be"),
         (["new.safetensors", "--samplers", "ddpm,ddim-0"], "1 .. 4 steps, got 'ddim-0'"),
         (["new.safetensors", "--best-of", "0"], "--best-of must be at least 1, got 0"),

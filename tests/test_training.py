@@ -140,6 +140,7 @@ def test_the_weights_of_the_loss_are_those_of_the_paper():
     clean = loss_weights(ratios, "clean")
     assert clean[1:].mean().item() == pytest.approx(1)
     assert torch.allclose(clean[50:300] / clean[100], (plain[50:300] / plain[100]) ** 1.5)
+    assert clean[1] / clean[100] == pytest.approx((0.05 / plain[100].item()) ** 1.5)
     assert clean[500] / clean[100] == pytest.approx((20 / plain[100].item()) ** 1.5)
 
 
@@ -208,7 +209,7 @@ def test_a_run_with_faster_columns_goes_on_bit_for_bit():
 
 @pytest.mark.parametrize("rate", [0, -1.0, float("nan"), float("inf")])
 def test_a_rate_of_the_classes_that_is_none(rate):
-    with pytest.raises(ValueError, match="class_rate must be a number above 0, got"):
+    with pytest.raises(ValueError, match="class_rate must be a finite number above 0, got"):
         run(make_model(), class_rate=rate)
 
 

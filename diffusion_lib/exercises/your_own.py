@@ -78,6 +78,8 @@ def _parent_cases() -> list[dict]:
             "names": ("side-facing/wolf", "spell & item/axe", "non-hero/yeti", "food/pie"),
             "known": CLASS_NAMES,
         },
+        {"names": ("food/apple", "food/pear", "food"), "known": ("food/apple", "food")},
+        {"names": ("food/apple", "food/pear", "hero"), "known": ("hero", "food/apple", "food")},
         {"names": ("cat", "dog"), "known": ()},
     ]
 
@@ -148,9 +150,15 @@ def _test_randomness(answer, kinds: Tensor, classes: Tensor, wanted: Tensor) -> 
     if torch.equal(first, second):  # the frame seeds the global generator before each call
         moved = not torch.equal(generator.get_state(), torch.Generator().manual_seed(2).get_state())
         return known.DRAW_SAYS["seeded" if moved else "global"]
+    same = [answer(kinds, classes, wanted, torch.Generator().manual_seed(5)) for _ in range(2)]
+    if not torch.equal(*same):
+        return known.DRAW_SAYS["elsewhere"]
     single = answer(kinds, classes, torch.tensor([1]), generator)
     if single.tolist() != [0]:
         return f"For a single wish for class 1, whose only kind is 0, it gives {single.tolist()}."
+    kinds, classes = torch.cat((kinds, torch.tensor([6, 7]))), torch.cat((classes, torch.tensor([3, 3])))
+    if 7 not in answer(kinds, classes, torch.full((40,), 3), generator):
+        return known.DRAW_SAYS["last"]
     return None
 
 

@@ -1,5 +1,7 @@
 """What people write instead, in the exercises of lesson 07, and what the checks say to it."""
 
+import random
+
 import torch
 
 from ..checks import Mistake
@@ -53,6 +55,19 @@ def _minus_one(names, known):
     return [places.get(name, places.get(name.split("/")[0], -1)) for name in names]
 
 
+def _last_match(names, known):
+    found = []
+    for name in names:
+        fitting = [place for place, old in enumerate(known) if old in (name, name.split("/")[0])]
+        found.append(fitting[-1] if fitting else None)
+    return found
+
+
+def _zero_is_false(names, known):
+    places = {name: place for place, name in enumerate(known)}
+    return [places.get(name) or places.get(name.split("/")[0]) for name in names]
+
+
 def _stops_at_unknown(names, known):
     return [known.index(name if name in known else name.split("/")[0]) for name in names]
 
@@ -101,6 +116,15 @@ PARENTS = [
         _minus_one, "A class that nobody knows must be None: -1 would be the last column of the weights."
     ),
     Mistake(
+        _last_match,
+        "Where a name and its class are both known, the name itself comes first, wherever the two stand.",
+    ),
+    Mistake(
+        _zero_is_false,
+        "Place 0 counts as false, so `or` passes over it: give `get` what it is to answer instead, or ask "
+        "whether the place is None.",
+    ),
+    Mistake(
         _stops_at_unknown,
         "It stops with an error where no class fits. There the answer is None: such a class begins as none.",
     ),
@@ -121,6 +145,9 @@ DRAW_SAYS = {
     "global": "The generator is not used: another seed of it gives the same kinds. Pass it to the draw.",
     "seeded": "Two calls in a row give the same kinds: the generator is seeded anew inside. Only "
     "draw from it.",
+    "elsewhere": "Two generators with the same seed give different kinds: something else decides, such as "
+    "the random numbers of NumPy or of Python.",
+    "last": "The last sprite of a class is never drawn: torch.randint(n, ...) already stops below n.",
 }
 
 
@@ -181,6 +208,17 @@ def _seeded(kinds, classes, wanted, generator):
     return _by_class(pick, kinds, classes, wanted)
 
 
+def _pythons(kinds, classes, wanted, generator):
+    return _by_class(lambda own, n: torch.tensor(random.choices(own.tolist(), k=n)), kinds, classes, wanted)
+
+
+def _never_the_last(kinds, classes, wanted, generator):
+    def pick(own, count):
+        return own[torch.randint(max(len(own) - 1, 1), (count,), generator=generator)]
+
+    return _by_class(pick, kinds, classes, wanted)
+
+
 DRAW = [
     Mistake(_places, DRAW_SAYS["places"]),
     Mistake(_any_sprite, DRAW_SAYS["class"]),
@@ -190,4 +228,6 @@ DRAW = [
     Mistake(_most_frequent, DRAW_SAYS["most frequent"]),
     Mistake(_global, DRAW_SAYS["global"]),
     Mistake(_seeded, DRAW_SAYS["seeded"]),
+    Mistake(_pythons, DRAW_SAYS["elsewhere"]),
+    Mistake(_never_the_last, DRAW_SAYS["last"]),
 ]

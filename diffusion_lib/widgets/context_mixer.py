@@ -18,7 +18,7 @@ from ..schedule import NoiseSchedule
 from .background import Background, Progress
 from .base import BLACK, Panel, Picture, labelled, row
 from .charts import SCALE, font
-from .judging import asked_class, class_names_for, counted, judge_for, verdicts
+from .judging import asked_class, check_judge, class_names_for, counted, judge_for, short_names, verdicts
 
 CELL, WORDS = 80, 20  # the side of an image on the screen, and the height of the words under it
 MOST_SLIDERS = 12  # of more classes, two are chosen by name
@@ -82,6 +82,7 @@ def draw_picture(draw: Draw, names, columns: int = 2) -> np.ndarray:
     """
     pixels, side, line = to_display(draw.images), CELL * SCALE, WORDS * SCALE
     gap, count = 6 * SCALE, len(pixels)
+    words = short_names(names)  # there is little room
     rows = -(-count // columns)
     picture = Image.new("RGB", (columns * (side + gap), rows * (side + line + gap) - gap), "white")
     pen = ImageDraw.Draw(picture)
@@ -92,8 +93,7 @@ def draw_picture(draw: Draw, names, columns: int = 2) -> np.ndarray:
         if draw.seen:
             mark = "" if draw.right is None else "✓ " if draw.right[i] else "✗ "
             place = (left + side / 2, top + side + line / 2)
-            word = names[draw.seen[i]].rpartition("/")[2]  # of "food/apple" the apple: there is little room
-            pen.text(place, mark + word, fill=BLACK, font=font(11), anchor="mm")
+            pen.text(place, mark + words[draw.seen[i]], fill=BLACK, font=font(11), anchor="mm")
     return np.asarray(picture)
 
 
@@ -105,7 +105,7 @@ class ContextMixer(Panel):
     the shipped one where the model draws sprites, False for none. Controls: .classes (sliders), .choices
     (of many classes, which two), .weight, .steps, .seed, .button, .cancel. draw() samples here and now and
     gives the Draw; .draws has the last `keep` of them, the newest first. Raises ValueError for names that do
-    not fit the model.
+    not fit the model, or a judge.
     """
 
     fallback = (
@@ -124,6 +124,7 @@ class ContextMixer(Panel):
         self.model, self.schedule, self.names = model, schedule, names
         self.num_images, self.draws = num_images, []
         self.judge = judge_for(model) if judge is None else judge or None
+        check_judge(self.judge, model)
         self.choices, shares = [], names
         if len(names) > MOST_SLIDERS:
             options, shares = [(name, i) for i, name in enumerate(names)], ("how much", "how much of it")

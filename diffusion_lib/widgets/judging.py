@@ -33,9 +33,28 @@ def verdicts(judge, images: Tensor) -> list[int]:
     return predict_classes(judge, images.detach().float().cpu().nan_to_num()).tolist()
 
 
+def check_judge(judge, model: nn.Module) -> None:
+    """ValueError for a judge that tells apart another number of classes than the model has."""
+    if judge is None:
+        return
+    with torch.no_grad():
+        scores = judge(torch.zeros(1, model.in_channels, model.height, model.height))
+    if scores.shape != (1, model.n_cfeat):
+        raise ValueError(
+            f"judge must give (N, {model.n_cfeat}) scores, one for each class of the model, got "
+            f"{tuple(scores.shape)} for one image"
+        )
+
+
 def counted(seen: list[int], names) -> str:
     """How often each class was seen, the most frequent first: "hero 3, food 1"."""
     return ", ".join(f"{names[which]} {count}" for which, count in Counter(seen).most_common())
+
+
+def short_names(names) -> list[str]:
+    """What stands behind the slash, for "food/apple" the apple, or all where two would be called alike."""
+    ends = [name.rpartition("/")[2] for name in names]
+    return [end if ends.count(end) == 1 else name for name, end in zip(names, ends)]
 
 
 def asked_class(context: Tensor | None, count: int) -> list[int] | None:

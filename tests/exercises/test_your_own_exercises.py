@@ -55,6 +55,10 @@ def test_a_tuple_is_as_good_as_a_list():
         (lambda names, known: [0 for _ in names], "Wrong value"),
         (lambda names, known: {name: 0 for name in names}, "A list of 8 is wanted, got dict"),
         (lambda names, known: [known[name] for name in names], "It stopped with TypeError"),
+        (
+            lambda names, known: [known.index(name[: name.index("/")]) for name in names],
+            "substring not found",
+        ),
     ],
 )
 def test_other_wrong_parents(answer, says):

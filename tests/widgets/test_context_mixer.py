@@ -15,7 +15,7 @@ from diffusion_lib.schedule import NoiseSchedule
 from diffusion_lib.unet import ContextUnet
 from diffusion_lib.widgets import ContextMixer
 from diffusion_lib.widgets.context_mixer import CELL, Draw, Settings, draw_picture
-from diffusion_lib.widgets.judging import asked_class, class_names_for, counted
+from diffusion_lib.widgets.judging import asked_class, class_names_for, counted, short_names
 
 SCHEDULE = NoiseSchedule.linear(20, 1e-3, 0.4)
 
@@ -229,6 +229,8 @@ def test_names_that_do_not_fit_are_refused(model):
     before = len(_instances)
     with pytest.raises(ValueError, match="the model has 2 classes, got 1 class names"):
         ContextMixer(model, SCHEDULE, ["cat"])
+    with pytest.raises(ValueError, match=r"judge must give \(N, 2\) scores, .* got \(1, 5\) for one image"):
+        ContextMixer(model, SCHEDULE, ["cat", "dog"], judge=lambda images: torch.zeros(len(images), 5))
     assert len(_instances) == before
 
 
@@ -256,6 +258,11 @@ def test_many_draws_make_no_new_widgets(mixer):
     for _ in range(5):
         mixer.draw()
     assert set(_instances) == before
+
+
+def test_names_are_shortened_where_no_two_become_one():
+    names = ("food/apple", "food/dragon", "pets/dragon", "hero")
+    assert short_names(names) == ["apple", "food/dragon", "pets/dragon", "hero"]
 
 
 def test_of_many_classes_two_are_chosen_by_name():
