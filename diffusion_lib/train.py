@@ -133,7 +133,8 @@ def begin(
     channels, height = data.images.shape[1:3]
     model = ContextUnet(channels, options.n_feat, data.labels.shape[1], height)
     if options.start_from and is_new:  # a run that goes on has its weights in its state
-        say(load_from(load_checkpoint(options.start_from), model, data.class_names))
+        begun = load_checkpoint(options.start_from)
+        say(load_from(begun.model, begun.class_names, model, data.class_names))
     if options.compile:
         model.compile()
     return model, schedule

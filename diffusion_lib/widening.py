@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from .checkpoints import Checkpoint
 from .emphasis import CONTEXT_WEIGHTS
 from .unet import ContextUnet
 
@@ -60,16 +59,15 @@ def begin_as(names: Sequence[str], known: Sequence[str]) -> list[int | None]:
     return [places.get(name, places.get(name.partition("/")[0])) for name in names]
 
 
-def load_from(trained: Checkpoint, model: ContextUnet, names: Sequence[str]) -> str:
-    """Gives `model`, whose classes have these names, the weights of a trained one as wide or half as wide.
+def load_from(old: ContextUnet, known: Sequence[str], model: ContextUnet, names: Sequence[str]) -> str:
+    """Gives `model`, whose classes have these names, the weights of an old one as wide or half as wide.
 
-    Each class begins as the trained model's class that begin_as finds for its name. Where a file tells no
-    names, as older ones do, its classes stay in their places. Returns a sentence that says how the classes
-    begin. Raises ValueError for a model of other images, of another width, or of another number of classes
-    without names.
+    Each class begins as the class of the old one, among the `known`, that begin_as finds for its name. Where
+    nothing is known of these, as in older files, the classes stay in their places. Returns a sentence that
+    says how the classes begin. Raises ValueError for a model of other images, of another width, or of
+    another number of classes without names.
     """
-    old, known, sizes = trained.model, trained.class_names, ("in_channels", "height")
-    widths = (model.n_feat, model.n_feat / 2)
+    widths, sizes = (model.n_feat, model.n_feat / 2), ("in_channels", "height")
     if old.n_feat not in widths or any(old.config[key] != model.config[key] for key in sizes):
         image = f"{model.in_channels} x {model.height} x {model.height}"
         raise ValueError(

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from diffusion_lib.checkpoints import Checkpoint, load_checkpoint
+from diffusion_lib.checkpoints import load_checkpoint
 from diffusion_lib.data import ImageData, load_images
 from diffusion_lib.schedule import NoiseSchedule
 from diffusion_lib.training import train
@@ -97,30 +97,26 @@ def test_classes_that_the_model_has_not():
         with_classes(make_model(), [])
 
 
-def a_checkpoint(model, *names):
-    return Checkpoint(model, NoiseSchedule.linear(20), {"settings": {"class_names": list(names)}})
-
-
 def test_what_a_network_starts_from():
     old = make_model()
     columns = old.contextembed1.model[0].weight
     new = ContextUnet(3, 8, 3, 8)
-    says = load_from(a_checkpoint(old, "cat", "dog"), new, ("dog/poodle", "cat", "Cat"))
+    says = load_from(old, ("cat", "dog"), new, ("dog/poodle", "cat", "Cat"))
     assert says == "2 of 3 classes begin as one that the model has; as no class: Cat"
     expected = torch.stack((columns[:, 1], columns[:, 0], torch.zeros(16)), dim=1)
     assert torch.equal(new.contextembed1.model[0].weight, expected)
-    many = load_from(a_checkpoint(old, "cat", "dog"), ContextUnet(3, 8, 7, 8), tuple("abcdefg"))
+    many = load_from(old, ("cat", "dog"), ContextUnet(3, 8, 7, 8), tuple("abcdefg"))
     assert many == "0 of 7 classes begin as one that the model has; as no class: a, b, c, d, e and 2 more"
 
     new = ContextUnet(3, 8, 2, 8)
-    says = load_from(a_checkpoint(old), new, ("x", "y"))
+    says = load_from(old, (), new, ("x", "y"))
     assert says == "2 of 2 classes begin as one that the model has", "without names they keep their places"
     assert torch.equal(new.contextembed1.model[0].weight, columns)
     with pytest.raises(ValueError, match="must name its classes or have 3, got 2 without names"):
-        load_from(a_checkpoint(old), ContextUnet(3, 8, 3, 8), ("x", "y", "z"))
+        load_from(old, (), ContextUnet(3, 8, 3, 8), ("x", "y", "z"))
     for other in (ContextUnet(1, 8, 2, 8), ContextUnet(3, 8, 2, 12), ContextUnet(3, 24, 2, 8)):
         with pytest.raises(ValueError, match=r"must draw images . x .* and have n_feat .* got .*'height': 8"):
-            load_from(a_checkpoint(old, "cat", "dog"), other, ("cat", "dog"))
+            load_from(old, ("cat", "dog"), other, ("cat", "dog"))
 
 
 def test_which_class_a_name_begins_as():

@@ -137,16 +137,13 @@ DRAW_SAYS = {
     "places": "These are places in the data, not kinds: look up the kind of the sprite in that place.",
     "class": "Some kinds are not of the class that was wanted: draw among the sprites of that class alone.",
     "order": "The kinds are right but sorted by class: each must stand in the place of its wish.",
-    "uniform": "All kinds of a class come equally often. In the data one may be far more frequent: "
-    "draw a sprite "
-    "and take its kind.",
+    "uniform": "All kinds of a class come equally often. In the data one may be far more frequent: draw a "
+    "sprite and take its kind.",
     "one for all": "All wishes for a class get one and the same kind: draw once for each wish.",
     "most frequent": "Every wish for a class gets its most frequent kind, and the others never come.",
     "global": "The generator is not used: another seed of it gives the same kinds. Pass it to the draw.",
-    "seeded": "Two calls in a row give the same kinds: the generator is seeded anew inside. Only "
-    "draw from it.",
-    "elsewhere": "Two generators with the same seed give different kinds: something else decides, such as "
-    "the random numbers of NumPy or of Python.",
+    "seeded": "Two calls in a row give the same kinds: it is seeded anew inside. Only draw from it.",
+    "elsewhere": "Two generators of one seed give different kinds: does NumPy or Python draw them?",
     "last": "The last sprite of a class is never drawn: torch.randint(n, ...) already stops below n.",
 }
 

@@ -120,11 +120,12 @@ class ContextMixer(Panel):
         names = tuple(class_names_for(model) if class_names is None else class_names)
         if len(names) != model.n_cfeat:
             raise ValueError(f"the model has {model.n_cfeat} classes, got {len(names)} class names")
+        judge = judge_for(model) if judge is None else judge or None
+        check_judge(judge, model)
         super().__init__()
         self.model, self.schedule, self.names = model, schedule, names
         self.num_images, self.draws = num_images, []
-        self.judge = judge_for(model) if judge is None else judge or None
-        check_judge(self.judge, model)
+        self.judge = judge
         self.choices, shares = [], names
         if len(names) > MOST_SLIDERS:
             options, shares = [(name, i) for i, name in enumerate(names)], ("how much", "how much of it")
