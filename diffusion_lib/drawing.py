@@ -1,5 +1,7 @@
 """Samples of a checkpoint by the name of a sampler: "ddpm", "ddpm-posterior", "ddim-20"."""
 
+from itertools import cycle
+
 import torch
 from torch import Tensor
 from tqdm import tqdm
@@ -40,6 +42,20 @@ def draw_kinds(kinds: Tensor, classes: Tensor, wanted: Tensor, generator: torch.
             raise ValueError(f"wanted must hold classes that the data has, got {k}")
         drawn[asked] = own[torch.randint(len(own), (int(asked.sum()),), generator=generator)]
     return drawn
+
+
+def alike(classes: Tensor, wanted: Tensor) -> list[int]:
+    """For each class in `wanted` (batch,) the place of an image of it in `classes` (N,), each once.
+
+    (Twice only where more are wanted than there are.) For a sheet that mixes real and generated images: some
+    classes look odd whoever drew them, so both halves must hold the same. Raises ValueError for a class that
+    no image has.
+    """
+    places = {k: (classes == k).nonzero()[:, 0].tolist() for k in wanted.tolist()}
+    if missing := [k for k, found in places.items() if not found]:
+        raise ValueError(f"wanted must hold classes that an image has, got {missing}")
+    turns = {k: cycle(found) for k, found in places.items()}
+    return [next(turns[k]) for k in wanted.tolist()]
 
 
 def wishes(checkpoint: Checkpoint, sprites: ImageData, count: int, seed: int) -> tuple[Tensor, Tensor]:

@@ -20,7 +20,7 @@ from tqdm import tqdm
 from .checkpoints import Checkpoint, checkpoint_path, load_checkpoint, save_checkpoint, save_tensors
 from .classifier import SpriteClassifier, fit_classifier
 from .data import ImageData, load_images
-from .drawing import check_guide, draw, steps_of, wishes
+from .drawing import alike, check_guide, draw, steps_of, wishes
 from .guidance import clipped, guided
 from .metrics import (
     CLASSIFIER,
@@ -131,7 +131,8 @@ def measure(
         if sheets is not None:
             by_class = labels[:100].argmax(dim=1).argsort(stable=True)
             save_png(sheets / f"{name}.png", sheet(images[:100][by_class], columns=20))
-            save_png(sheets / f"{name}-mixed.png", mixed_sheet(others.images[:50], images[:50]))
+            places = alike(others.kinds if by_kind else others.labels.argmax(1), contexts[:50].argmax(1))
+            save_png(sheets / f"{name}-mixed.png", mixed_sheet(others.images[places], images[:50]))
     return table
 
 

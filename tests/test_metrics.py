@@ -12,7 +12,7 @@ from test_samplers import GaussianOracle
 from diffusion_lib.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from diffusion_lib.classifier import SpriteClassifier, fit_classifier
 from diffusion_lib.data import load_images
-from diffusion_lib.drawing import draw, wishes
+from diffusion_lib.drawing import alike, draw, wishes
 from diffusion_lib.evaluate import main, split_real
 from diffusion_lib.guidance import clipped, guided
 from diffusion_lib.metrics import (
@@ -169,6 +169,19 @@ def test_the_command_measures_a_checkpoint(tmp_path, capsys):
     assert torch.equal(of_better, draw(better, labels, "ddim-4", seed=0, weight=0.0)), "the guide alone"
     names = sorted(path.name for path in (tmp_path / "sheets").iterdir())
     assert names == ["ddim-2-mixed.png", "ddim-2.png", "ddpm-mixed.png", "ddpm.png"]
+
+
+def test_the_real_half_of_a_mixed_sheet_has_the_classes_of_the_generated_one(training):
+    classes, wanted = torch.tensor([2, 0, 2, 1, 0, 2]), torch.tensor([2, 0, 2, 0, 0])
+    assert alike(classes, wanted) == [0, 1, 2, 4, 1], "in turn, and again from the first where there is none"
+    with pytest.raises(ValueError, match=r"must hold classes that an image has, got \[3\]"):
+        alike(classes, torch.tensor([1, 3]))
+    _, others, _ = split_real(training)
+    assert alike(others.kinds, torch.arange(92)), "whatever kinds a sheet asks for, there is a real one"
+    for model, has in (("kinds", others.kinds), ("small", others.labels.argmax(dim=1))):
+        wanted = wishes(load_checkpoint(model), training, 50, 0)[1].argmax(dim=1)
+        places = alike(has, wanted)
+        assert len(set(places)) == 50 and torch.equal(has[places], wanted)
 
 
 def test_the_command_measures_a_model_of_kinds(tmp_path, capsys):
