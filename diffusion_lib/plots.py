@@ -137,8 +137,10 @@ def plot_curves(x, panels: dict[str, dict], xlabel: str, log: str = "") -> plt.F
                 panel.axhline(values, color="0.5", linestyle="--", label=name)
             else:
                 panel.plot(x, values, "o-", label=name)
-        panel.set(xlabel=xlabel, title=title)
-        panel.set(**{f"{axis}scale": "log" for axis in log})
+        panel.set(xlabel=xlabel, title=title, **{f"{axis}scale": "log" for axis in log})
+        if "x" in log:  # where something was measured, and not at powers of ten alone
+            panel.set_xticks(x, x, fontsize="x-small")
+            panel.set_xticks([], minor=True)
         panel.legend(fontsize="small")
     plt.close(figure)
     return figure
@@ -211,7 +213,7 @@ def plot_losses_beside(curves: dict[str, dict]) -> plt.Figure:
     figure, panels = plt.subplots(1, 3, figsize=(11, 2.8), sharey=True, layout="constrained")
     titles = {
         "loss_along": ("loss along the training", "% of the training"),
-        "loss_by_t": ("loss by t, in its last quarter", "t in % of T"),
+        "loss_by_t": ("loss by t, last quarter of the training", "t in % of T"),
         "loss_without": ("loss by t without a context, new images", "t in % of T"),
     }
     for panel, (key, (title, xlabel)) in zip(panels, titles.items()):

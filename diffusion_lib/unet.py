@@ -116,7 +116,7 @@ class ContextUnet(nn.Module):
         self.init_conv = ResidualConvBlock(in_channels, n_feat, is_res=True)
         self.down1 = UnetDown(n_feat, n_feat)
         self.down2 = UnetDown(n_feat, 2 * n_feat)
-        # The whole map, whatever its size: AvgPool2d(4) would see a corner of the 7x7 map at 28.
+        # The whole map, whatever its size (a window of 4, as often copied, fits only 16 x 16).
         self.to_vec = nn.Sequential(nn.AvgPool2d(quarter), nn.GELU())
         self.timeembed1 = EmbedFC(1, 2 * n_feat)
         self.timeembed2 = EmbedFC(1, n_feat)

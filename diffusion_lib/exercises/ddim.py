@@ -12,7 +12,7 @@ predict_eta = ChoiceExercise(
     options={
         "a": "nothing: x_T decides the sprite, with any eta",
         "b": "the sprite is another one than with eta = 0, and another one for each seed of the fresh noise",
-        "c": "the 20 steps become as good as DDPM with 500, because eta = 1 is DDPM",
+        "c": "the sprites are those that DDPM draws from this x_T in 500 steps, because eta = 1 is DDPM",
         "d": "each step needs a second network evaluation, so that it takes twice as long",
         "e": "the finished sprite is speckled, because each step adds noise, the last one too",
     },
@@ -20,8 +20,8 @@ predict_eta = ChoiceExercise(
     why={
         "a": "That is true for eta = 0 alone. With eta = 1 each step but the last adds fresh noise, and that "
         "noise decides, too.",
-        "c": "eta = 1 is DDPM over consecutive steps, 500 of 500. Over 20 its steps are 25 times as long, "
-        "and each still trusts one prediction.",
+        "c": "eta = 1 is DDPM over consecutive steps, 500 of 500. Here a step is 25 times as long, with "
+        "other fresh noise: other sprites, even if they should be about as good.",
         "d": "The fresh noise is drawn, not predicted: a step costs one network evaluation with any eta.",
         "e": "The last step goes to t = 0, where alpha_bar is 1. The first factor of eq. 16 is 0 there, so "
         "sigma is 0 and no noise is added.",

@@ -42,8 +42,8 @@ missing_root = ChoiceExercise(
     "forward_noising.missing_root",
     {
         "a": "It is 1 at each t, as with the root: only the kind of noise has changed.",
-        "b": "It dips to 0.75 in the middle, and is 1 at both ends.",
-        "c": "It grows above 1 in the middle, for too much noise is added.",
+        "b": "It dips to 0.75 where ᾱ_t is one half, and is 1, or nearly, at both ends.",
+        "c": "It grows above 1 between the ends, for too much noise is added.",
         "d": "It falls from 1 to 0: the noise that is missing never comes.",
     },
     "b",
