@@ -10,7 +10,7 @@ from PIL import Image
 
 matplotlib.use("Agg")
 
-from diffusion_lib.plots import plot_losses, plot_schedules, save_png, sheet, show_sheet  # noqa: E402
+from diffusion_lib.plots import plot_curves, plot_losses, plot_schedules, save_png, sheet, show_sheet  # noqa: E402
 from diffusion_lib.schedule import NoiseSchedule  # noqa: E402
 from diffusion_lib.source import show_source  # noqa: E402
 
@@ -59,3 +59,11 @@ def test_show_source_is_the_librarys_text():
     assert "def linear(" in text
     with pytest.raises(TypeError):
         show_source(3)
+
+
+def test_a_logarithmic_axis_has_its_ticks_where_something_was_measured():
+    steps = [5, 20, 500]
+    panels = {"time": {"DDIM": [1.0, 2.0, 3.0]}, "error": {"DDIM": [3.0, 2.0, 1.0]}}
+    for panel in plot_curves(steps, panels, "steps", log="x").axes:
+        assert [tick.get_text() for tick in panel.get_xticklabels()] == ["5", "20", "500"]
+        assert panel.get_xticks().tolist() == steps and not panel.get_xticks(minor=True).size
