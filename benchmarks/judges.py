@@ -8,8 +8,8 @@ from tqdm import tqdm
 
 from diffusion_lib.classifier import SpriteClassifier, fit_classifier
 from diffusion_lib.data import ImageData, load_images
-from diffusion_lib.evaluate import split_real
 from diffusion_lib.metrics import class_accuracy, frechet_distance, load_classifier
+from diffusion_lib.yardstick import split_real
 
 DATA = ("sprites", "digits")
 DIGITS_EPOCHS = 20

@@ -21,31 +21,10 @@ from .checkpoints import Checkpoint, checkpoint_path, load_checkpoint, save_chec
 from .classifier import SpriteClassifier, fit_classifier
 from .data import ImageData, load_images
 from .drawing import alike, check_guide, draw, steps_of, wishes
-from .guidance import clipped, guided
-from .metrics import (
-    CLASSIFIER,
-    class_accuracy,
-    count_copies,
-    denoising_error,
-    frechet_distance,
-    kind_accuracy,
-    load_classifier,
-)
+from .metrics import CLASSIFIER, class_accuracy
 from .palette import few_colours
 from .plots import save_png, sheet
-
-REAL, OTHERS = 5000, 1000
-
-
-def split_real(data: ImageData) -> tuple[ImageData, ImageData, ImageData]:
-    """5,000 training images that samples are compared with, 1,000 others, and all but those 1,000.
-
-    Always the same ones.
-    """
-    order = torch.randperm(len(data), generator=torch.Generator().manual_seed(1))
-    others = order[REAL : REAL + OTHERS]
-    all_but_others = torch.cat((order[:REAL], order[REAL + OTHERS :]))
-    return data.subset(order[:REAL]), data.subset(others), data.subset(all_but_others)
+from .yardstick import yardstick
 
 
 def measure(
@@ -62,22 +41,17 @@ def measure(
 ) -> dict:
     """{name: {accuracy, frechet, copies, denoising, seconds}} for real images and then for each sampler.
 
-    denoising is the mean denoising_error of `better`, with the images' classes and weight 1, over that of
-    the other training images (which it was trained on: held-out ones have a little more than 1). best_of = 4
-    draws four for each sample and keeps the one whose error is least, so its denoising is low by design.
-    With another weight than 1 the sampler's name is followed by it, ddpm-weight-2, with a guide by its
-    name, ddpm-weight-2-guide-small, with `colours` by their number, ddpm-colours-12, and ddpm-best-of-4.
-    The copies are counted among all training images but, for other training images, themselves. For a model
-    of the 92 kinds a row has "kinds", too: the share in which the judge sees the kind.
+    See Yardstick.measure for what they are. best_of = 4 draws four for each sample and keeps the one whose
+    error is least, so its denoising is low by design. With another weight than 1 the sampler's name is
+    followed by it, ddpm-weight-2, with a guide by its name, ddpm-weight-2-guide-small, with `colours` by
+    their number, ddpm-colours-12, and ddpm-best-of-4. For a model of the 92 kinds a row has "kinds", too:
+    the share in which the judge sees the kind.
     """
-    training, held_out = load_images("sprites"), load_images("sprites", "held_out")
-    judge, table = load_classifier(), {}
-    if samples <= judge.num_features:
-        raise ValueError(f"--samples must be more than {judge.num_features}, got {samples}")
-    labels, contexts = wishes(checkpoint, training, samples, seed)
+    by = yardstick(seed)
+    if samples <= by.judge.num_features:
+        raise ValueError(f"--samples must be more than {by.judge.num_features}, got {samples}")
+    labels, contexts = wishes(checkpoint, by.training, samples, seed)
     by_kind = contexts.shape[1] > labels.shape[1]
-    real, others, all_but_others = split_real(training)
-    unseen, _, _ = split_real(held_out)
     for option, value in (("--colours", colours), ("--best-of", best_of)):
         if value is not None and value < 1:
             raise ValueError(f"{option} must be at least 1, got {value}")
@@ -86,27 +60,9 @@ def measure(
     for name in samplers:  # all of them now, and not after the minutes of the first
         steps_of(name, checkpoint.schedule.num_steps)
 
-    critic = load_checkpoint("better")
-
-    def errors(images: Tensor, labels: Tensor, salt: int, repeats: int = 1) -> Tensor:
-        predict_noise = clipped(guided(critic.model, critic.schedule, labels), critic.schedule)
-        return denoising_error(predict_noise, critic.schedule, images, repeats=repeats, seed=seed + salt)
-
-    error_of_others = errors(others.images, others.labels, 12345).mean()
-
-    def add(name: str, images: ImageData, pool: ImageData, seconds: float = 0.0, **how) -> None:
-        table[name] = {
-            "accuracy": class_accuracy(judge, images.images, images.labels),
-            "frechet": frechet_distance(judge, real.images, images.images),
-            "copies": count_copies(images.images, pool.images),
-            "denoising": (errors(images.images, images.labels, 12345).mean() / error_of_others).item(),
-            "seconds": round(seconds, 1),
-        } | how
-        if by_kind:
-            table[name]["kinds"] = kind_accuracy(judge, images.images, images.kinds)
-
-    add("other training images", others, all_but_others)
-    add("held-out images", unseen.subset(slice(OTHERS)), training)
+    table = {name: row | {"seconds": 0.0} for name, row in by.of_real.items()}
+    for row in table.values() if not by_kind else ():
+        del row["kinds"]
     for name in samplers:
         start = time.monotonic()
         images = draw(
@@ -122,17 +78,19 @@ def measure(
             images, name = few_colours(images, colours), f"{name}-colours-{colours}"
             how |= {"colours": colours}
         if best_of > 1:
-            error = errors(images, labels.repeat(best_of, 1), 54321, repeats=4)
+            error = by.errors(images, labels.repeat(best_of, 1), 54321, repeats=4)
             least = error.view(best_of, samples).argmin(dim=0)
             images = images[least * samples + torch.arange(samples)]
             name, how = f"{name}-best-of-{best_of}", how | {"best_of": best_of}
-        drawn = ImageData(images, labels, training.class_names, contexts.argmax(dim=1))
-        add(name, drawn, training, time.monotonic() - start, **how)
+        seconds = round(time.monotonic() - start, 1)
+        drawn = ImageData(images, labels, by.training.class_names, contexts.argmax(dim=1))
+        table[name] = by.measure(drawn, by.training, by_kind) | {"seconds": seconds} | how
         if sheets is not None:
             by_class = labels[:100].argmax(dim=1).argsort(stable=True)
             save_png(sheets / f"{name}.png", sheet(images[:100][by_class], columns=20))
-            places = alike(others.kinds if by_kind else others.labels.argmax(1), contexts[:50].argmax(1))
-            save_png(sheets / f"{name}-mixed.png", mixed_sheet(others.images[places], images[:50]))
+            has = by.others.kinds if by_kind else by.others.labels.argmax(dim=1)
+            places = alike(has, contexts[:50].argmax(dim=1))
+            save_png(sheets / f"{name}-mixed.png", mixed_sheet(by.others.images[places], images[:50]))
     return table
 
 

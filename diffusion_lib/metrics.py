@@ -1,6 +1,7 @@
 """Are the samples good? Their class, their distance from real images, whether they are copies, and what the
 network itself finds of them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -52,7 +53,35 @@ class _Features(torch.nn.Module):
         return self.classifier.features(images)
 
 
-@torch.no_grad()
+def frechet_to(
+    classifier: SpriteClassifier, real: Tensor, batch_size: int = 500
+) -> Callable[[Tensor], float]:
+    """frechet_distance to these real images, whose features are taken once: a function of the generated.
+
+    Raises ValueError for fewer images than features, here and from that function.
+    """
+    from torchmetrics.image.fid import FrechetInceptionDistance  # here: it takes as long to import as torch
+
+    distance = FrechetInceptionDistance(feature=_Features(classifier), reset_real_features=False)
+
+    @torch.no_grad()
+    def take(name: str, images: Tensor) -> None:
+        if len(images) <= classifier.num_features:
+            raise ValueError(
+                f"{name} must hold more than {classifier.num_features} images, got {len(images)}"
+            )
+        for batch in images.split(batch_size):
+            distance.update(batch, real=name == "real")
+
+    def distance_of(generated: Tensor) -> float:
+        distance.reset()  # forgets the generated ones before
+        take("generated", generated)
+        return distance.compute().item()
+
+    take("real", real)
+    return distance_of
+
+
 def frechet_distance(classifier: SpriteClassifier, real: Tensor, generated: Tensor, batch_size=500) -> float:
     """How far two sets of images are apart in the judge's features; 0 for the same distribution.
 
@@ -61,18 +90,7 @@ def frechet_distance(classifier: SpriteClassifier, real: Tensor, generated: Tens
     numbers compare among themselves only). Smaller sets read higher; compare equal sizes.
     Raises ValueError for fewer images than features, which leave a covariance singular.
     """
-    from torchmetrics.image.fid import FrechetInceptionDistance  # here: it takes as long to import as torch
-
-    for name, images in (("real", real), ("generated", generated)):
-        if len(images) <= classifier.num_features:
-            raise ValueError(
-                f"{name} must hold more than {classifier.num_features} images, got {len(images)}"
-            )
-    distance = FrechetInceptionDistance(feature=_Features(classifier))
-    for images, is_real in ((real, True), (generated, False)):
-        for batch in images.split(batch_size):
-            distance.update(batch, real=is_real)
-    return distance.compute().item()
+    return frechet_to(classifier, real, batch_size)(generated)
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,17 +9,19 @@ import torch
 from PIL import Image
 from test_samplers import GaussianOracle
 
+from diffusion_lib import yardstick as measuring
 from diffusion_lib.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from diffusion_lib.classifier import SpriteClassifier, fit_classifier
 from diffusion_lib.data import load_images
 from diffusion_lib.drawing import alike, draw, wishes
-from diffusion_lib.evaluate import main, split_real
+from diffusion_lib.evaluate import main
 from diffusion_lib.guidance import clipped, guided
 from diffusion_lib.metrics import (
     class_accuracy,
     count_copies,
     denoising_error,
     frechet_distance,
+    frechet_to,
     kind_accuracy,
     load_classifier,
     nearest_images,
@@ -28,6 +30,7 @@ from diffusion_lib.metrics import (
 from diffusion_lib.samplers import last, sample_ddpm
 from diffusion_lib.schedule import NoiseSchedule
 from diffusion_lib.unet import ContextUnet
+from diffusion_lib.yardstick import split_real
 
 
 @pytest.fixture(scope="module")
@@ -101,18 +104,33 @@ def test_frechet_distance_of_known_features(held_out):
 
 def test_frechet_distance_orders_what_the_eye_orders(judge, training):
     real, others, _ = split_real(training)
-    floor = frechet_distance(judge, real.images, others.images)
+    distance = frechet_to(judge, real.images)
+    floor = distance(others.images)
     noise = torch.randn(others.images.shape, generator=torch.Generator().manual_seed(0))
     slight, strong = ((others.images + s * noise).clamp(-1, 1) for s in (0.1, 0.3))
-    distances = [frechet_distance(judge, real.images, x) for x in (slight, strong, noise)]
+    distances = [distance(x) for x in (slight, strong, noise)]
     assert 0 < floor < distances[0] < distances[1] < distances[2]
     apples = training.images[training.labels[:, 2] == 1][:1000]
-    assert frechet_distance(judge, real.images, apples) > 10 * floor, "food alone is far from all classes"
+    assert distance(apples) > 10 * floor, "food alone is far from all classes"
+    assert distance(others.images) == floor, "the sets between left nothing behind"
+    assert frechet_distance(judge, real.images, others.images) == floor
     with pytest.raises(ValueError, match="generated must hold more than 64 images, got 3"):
-        frechet_distance(judge, real.images, others.images[:3])
+        distance(others.images[:3])
+    with pytest.raises(ValueError, match="real must hold more than 64 images, got 3"):
+        frechet_to(judge, real.images[:3])
 
 
-def test_the_command_measures_a_checkpoint(tmp_path, capsys):
+@pytest.fixture
+def few_real(monkeypatch):
+    """The command compares with fewer real images, which takes less time."""
+    monkeypatch.setattr(measuring, "REAL", 1000)
+    monkeypatch.setattr(measuring, "OTHERS", 700)
+    measuring.yardstick.cache_clear()
+    yield
+    measuring.yardstick.cache_clear()
+
+
+def test_the_command_measures_a_checkpoint(few_real, tmp_path, capsys):
     torch.manual_seed(0)
     save_checkpoint(tmp_path / "new.safetensors", ContextUnet(3, 8, 5, 16), NoiseSchedule.linear(4), step=0)
     arguments = [str(tmp_path / "new.safetensors"), "--samples", "70", "--samplers", "ddpm,ddim-2"]
@@ -184,7 +202,7 @@ def test_the_real_half_of_a_mixed_sheet_has_the_classes_of_the_generated_one(tra
         assert len(set(places)) == 50 and torch.equal(has[places], wanted)
 
 
-def test_the_command_measures_a_model_of_kinds(tmp_path, capsys):
+def test_the_command_measures_a_model_of_kinds(few_real, tmp_path, capsys):
     torch.manual_seed(0)
     sprites = load_images("sprites")
     facts = {"settings": {"class_names": [*sprites.kind_names]}}
@@ -317,7 +335,7 @@ def test_denoising_error_orders_what_the_eye_orders(held_out):
     assert errors[1] > 1.5 * errors[0] and errors[2] > 1.2 * errors[1]
     per_image = [denoising_error(predict_noise, better.schedule, images, seed=s) for s in (0, 0, 1)]
     assert per_image[0].equal(per_image[1]) and not per_image[0].equal(per_image[2])
-    more = [denoising_error(predict_noise, better.schedule, images, repeats=8, seed=s) for s in (0, 1)]
+    more = [denoising_error(predict_noise, better.schedule, images, repeats=4, seed=s) for s in (0, 1)]
     agree = [torch.corrcoef(torch.stack(pair))[0, 1] for pair in (more, per_image[1:])]
     assert agree[0] > agree[1] > 0.3
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -9,9 +10,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
-import psutil
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from diffusion_lib.checkpoints import load_checkpoint, load_tensors
 from diffusion_lib.data import ImageData
@@ -22,7 +23,7 @@ from diffusion_lib.training import train
 from diffusion_lib.unet import ContextUnet
 
 pytest.importorskip("accelerate", reason="accelerate is not installed")
-posix = pytest.mark.skipif(os.name != "posix", reason="process groups are killed as on Linux and macOS")
+posix = pytest.mark.skipif(os.name != "posix", reason="processes are forked and killed as on Linux and macOS")
 ROOT = Path(__file__).parent.parent
 NUM_STEPS = 12 * (180 // 16)
 
@@ -58,29 +59,46 @@ def first_gradients(processes):
     return gradients | {"losses": step.losses, "t": step.t}
 
 
-def test_two_halves_give_the_gradient_of_the_whole_batch(tmp_path):
+def free_port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+def start_two(processes, function, *arguments):
+    """Two processes that run a function and see what a launcher tells them, which takes no time to start."""
+    told = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": "2"}
+    ranks = [told | {"RANK": rank, "LOCAL_RANK": rank} for rank in "01"]
+    two = [processes(target=as_told, args=(environment, function, *arguments)) for environment in ranks]
+    for process in two:
+        process.start()
+    return two
+
+
+def as_told(environment, function, *arguments):
+    os.environ |= environment
+    sys.exit(function(*arguments))
+
+
+def save_gradients(path):
+    """What each of two processes has after a step; and what they can ask each other."""
+    processes = find_processes(cpu=True)
+    assert processes.count == 2
+    save_file({k: v.contiguous() for k, v in first_gradients(processes).items()}, f"{path}{processes.index}")
+    assert processes.any(processes.index == 1) and not processes.any(False)
+    processes.check_equal(5, "five")
+    with pytest.raises(ValueError, match=r"^the index must be the same in all processes, got \[0, 1\]$"):
+        processes.check_equal(processes.index, "the index")
+    processes.close()
+
+
+@posix
+def test_two_halves_give_the_gradient_of_the_whole_batch(processes, tmp_path):
     """One step, BatchNorm frozen, the noise cut from one draw: equal to 1e-6 of the largest entry."""
-    script = tmp_path / "one_step.py"
-    script.write_text(
-        "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "from safetensors.torch import save_file\n"
-        "from test_processes import find_processes, first_gradients\n"
-        "processes = find_processes(cpu=True)\n"
-        "assert processes.count == 2\n"
-        "gradients = first_gradients(processes)\n"
-        "save_file({k: v.contiguous() for k, v in gradients.items()}, sys.argv[2] + str(processes.index))\n"
-        "assert processes.any(processes.index == 1) and not processes.any(False)\n"
-        "processes.check_equal(5, 'five')\n"
-        "try:\n"
-        "    processes.check_equal(processes.index, 'the index')\n"
-        "    raise SystemExit('0 and 1 were taken for equal')\n"
-        "except ValueError as error:\n"
-        "    assert 'the index must be the same in all processes, got [0, 1]' == str(error)\n"
-        "processes.close()\n"
-    )
-    process = launch(script, ROOT / "tests", tmp_path / "gradients")
-    errors = process.communicate(timeout=240)[1]
-    assert process.returncode == 0, errors
+    two = start_two(processes, save_gradients, tmp_path / "gradients")
+    for process in two:
+        process.join(240)
+    assert [process.exitcode for process in two] == [0, 0]
     first, second = (load_tensors(tmp_path / f"gradients{index}")[0] for index in range(2))
     whole = first_gradients(OneProcess())
     assert first.keys() == second.keys() == whole.keys()
@@ -115,9 +133,10 @@ def curve(out):
 
 @pytest.fixture(scope="module")
 def single(data, tmp_path_factory):
-    """The same run by one process, with three seeds."""
+    """The same run by one process, with three seeds. The sheet of the first is looked at."""
     folders = [tmp_path_factory.mktemp("single") for _ in range(3)]
-    assert [main(options(data, folder, seed)) for seed, folder in enumerate(folders)] == [0, 0, 0]
+    for seed, folder in enumerate(folders):
+        assert main([*options(data, folder, seed), "--sheets", "0" if seed else "1"]) == 0
     return folders
 
 
@@ -136,14 +155,15 @@ def test_two_processes_learn_as_one_does_and_one_of_them_writes(data, single, tm
 
 
 @posix
-def test_two_killed_processes_are_taken_up_by_one(data, single, tmp_path, capsys):
-    process = launch("-m", "diffusion_lib.train", *options(data, tmp_path))
+def test_two_killed_processes_are_taken_up_by_one(processes, data, single, tmp_path, capsys):
+    two = start_two(processes, main, options(data, tmp_path))
     state, deadline = tmp_path / "run.safetensors", time.monotonic() + 240
-    while process.poll() is None and not state.exists() and time.monotonic() < deadline:
+    while two[0].is_alive() and not state.exists() and time.monotonic() < deadline:
         time.sleep(0.001)
-    for one in [*psutil.Process(process.pid).children(recursive=True), process]:
-        one.kill()
-    process.communicate()
+    for process in two:
+        process.kill()
+    for process in two:
+        process.join(60)
     saved = int(load_tensors(state)[0]["step"])
     assert saved < NUM_STEPS, "it was still running"
     assert main([*options(data, tmp_path), "--resume"]) == 0

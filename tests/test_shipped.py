@@ -1,6 +1,7 @@
 """What is shipped works from a fresh clone: the models draw, and they are what their card says."""
 
 import json
+from functools import cache
 
 import pytest
 import torch
@@ -16,6 +17,14 @@ MODELS = sorted(path.stem for path in FOLDER.glob("*.safetensors") if path.stem 
 @pytest.fixture(params=MODELS)
 def checkpoint(request):
     return request.param, load_checkpoint(request.param)
+
+
+@cache
+def drawn(name, sampler, count):
+    """Images, their classes and their contexts: drawn once, for the two tests that look at them."""
+    loaded = load_checkpoint(name)
+    labels, contexts = wishes(loaded, load_images("sprites"), count, seed=7)
+    return draw(loaded, contexts, sampler, seed=7), labels, contexts
 
 
 def test_there_is_a_small_model():
@@ -48,8 +57,7 @@ def test_samples_come_within_ten_times_the_floor(checkpoint):
 @pytest.mark.parametrize(("sampler", "count"), [("ddim-20", 200), ("ddpm", 10)])
 def test_it_draws_the_class_that_is_asked_for_as_often_as_the_card_says(checkpoint, sampler, count):
     """Within four standard errors of the measured share, and far above one in five."""
-    labels, contexts = wishes(checkpoint[1], load_images("sprites"), count, seed=7)
-    images = draw(checkpoint[1], contexts, sampler, seed=7)
+    images, labels, _ = drawn(checkpoint[0], sampler, count)
     promised = checkpoint[1].facts["quality"][sampler]["accuracy"]
     got = class_accuracy(load_classifier(), images, labels)
     assert got > 0.5 and abs(got - promised) <= 4 * (promised * (1 - promised) / count) ** 0.5
@@ -58,10 +66,8 @@ def test_it_draws_the_class_that_is_asked_for_as_often_as_the_card_says(checkpoi
 
 
 def test_a_kind_is_drawn_as_often_as_the_card_says():
-    kinds, sprites = load_checkpoint("kinds"), load_images("sprites")
-    _, contexts = wishes(kinds, sprites, 200, seed=7)
-    images = draw(kinds, contexts, "ddim-20", seed=7)
-    promised = kinds.facts["quality"]["ddim-20"]["kinds"]
+    images, _, contexts = drawn("kinds", "ddim-20", 200)
+    promised = load_checkpoint("kinds").facts["quality"]["ddim-20"]["kinds"]
     got = kind_accuracy(load_classifier(), images, contexts.argmax(dim=1))
     assert promised > 0.9 and abs(got - promised) <= 4 * (promised * (1 - promised) / 200) ** 0.5
     assert f"{promised:.1%}" in (FOLDER / "README.md").read_text(encoding="utf-8")

@@ -53,7 +53,8 @@ def whole(data, tmp_path_factory):
     return out, result
 
 
-NUM_STEPS = 20 * (180 // 16)
+STEPS_AN_EPOCH = 180 // 16
+NUM_STEPS = 20 * STEPS_AN_EPOCH
 
 
 def test_what_a_run_leaves(whole):
@@ -71,33 +72,47 @@ def test_what_a_run_leaves(whole):
     assert "done:" in result.stdout
 
 
-def start_and_signal(data, out, number, after_step):
+def run_and_print(arguments, output):
+    """In a process of its own: the command, with what it prints in a file."""
+    with open(output, "w", encoding="utf-8") as sys.stdout:
+        status = main(arguments)
+    sys.exit(status)
+
+
+def start(processes, data, out):
+    arguments = [*command(data, out, "--resume")[3:]]
+    process = processes(target=run_and_print, args=(arguments, out.with_suffix(".txt")))
+    process.start()
+    return process
+
+
+def start_and_signal(processes, data, out, number, after_step):
     """Starts a run, waits until a state of at least after_step is saved, and sends the signal."""
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(command(data, out, "--resume"), cwd=ROOT, env=environment,
-                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)  # fmt: skip
+    process = start(processes, data, out)
     state, deadline = out / "run.safetensors", time.monotonic() + 120
-    while process.poll() is None and time.monotonic() < deadline:
+    while process.is_alive() and time.monotonic() < deadline:
         if state.exists() and int(load_tensors(state)[0]["step"]) >= after_step:
             break
         time.sleep(0.002)
-    assert process.poll() is None, f"it ended by itself, with {process.returncode}"
-    process.send_signal(number)
-    output = process.communicate(timeout=60)[0]
-    return process.returncode, output
+    assert process.is_alive(), f"it ended by itself, with {process.exitcode}"
+    os.kill(process.pid, number)
+    process.join(60)
+    return process.exitcode
 
 
 @posix
-def test_killed_at_any_moment_it_resumes_to_the_same_bits(data, whole, tmp_path):
+def test_killed_at_any_moment_it_resumes_to_the_same_bits(processes, data, whole, tmp_path):
     for after_step in (7, 63, 140):
-        status, _ = start_and_signal(data, tmp_path, signal.SIGKILL, after_step)
+        status = start_and_signal(processes, data, tmp_path, signal.SIGKILL, after_step)
         assert status == -signal.SIGKILL, "it was still running"
     saved = int(load_tensors(tmp_path / "run.safetensors")[0]["step"])
     assert 140 <= saved < NUM_STEPS
     (tmp_path / "run.safetensors.12.tmp").write_bytes(b"half of a file")
-    result = run(data, tmp_path, "--resume")
-    assert result.returncode == 0, result.stderr
-    assert f"going on after step {saved} of {NUM_STEPS}" in result.stdout
+    process = start(processes, data, tmp_path)
+    process.join(60)
+    assert process.exitcode == 0
+    printed = tmp_path.with_suffix(".txt").read_text(encoding="utf-8")
+    assert f"going on after step {saved} of {NUM_STEPS}" in printed
     assert not list(tmp_path.glob("*.tmp"))
     for name in ("run.safetensors", "model.safetensors"):
         expected, _ = load_tensors(whole[0] / name)
@@ -109,8 +124,9 @@ def test_killed_at_any_moment_it_resumes_to_the_same_bits(data, whole, tmp_path)
 
 @posix
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_clean_stop_saves_the_very_step(data, tmp_path, number):
-    status, output = start_and_signal(data, tmp_path, number, after_step=14)
+def test_a_clean_stop_saves_the_very_step(processes, data, tmp_path, number):
+    status = start_and_signal(processes, data, tmp_path, number, after_step=14)
+    output = tmp_path.with_suffix(".txt").read_text(encoding="utf-8")
     assert status == 130, output
     stopped = int(re.search(r"stopped after step (\d+) of 220, all saved", output).group(1))
     tensors, _ = load_tensors(tmp_path / "run.safetensors")
@@ -119,10 +135,10 @@ def test_a_clean_stop_saves_the_very_step(data, tmp_path, number):
     assert not list(tmp_path.glob("*.tmp"))
 
 
-def test_a_finished_run_says_so(data, whole):
+def test_a_finished_run_says_so(data, whole, capsys):
     before = (whole[0] / "run.safetensors").read_bytes()
-    result = run(data, whole[0], "--resume")
-    assert result.returncode == 0 and f"is complete: {NUM_STEPS} steps were done before" in result.stdout
+    assert main(command(data, whole[0], "--resume")[3:]) == 0
+    assert f"is complete: {NUM_STEPS} steps were done before" in capsys.readouterr().out
     assert (whole[0] / "run.safetensors").read_bytes() == before
 
 
@@ -217,9 +233,9 @@ def test_a_picture_that_fails_costs_no_training(data, tmp_path, capsys, monkeypa
     for name in ("draw_sheet", "draw_losses"):
         monkeypatch.setattr(train, name, held_open)
         out = tmp_path / name
-        assert main(command(data, out, "--save-every", "1000")[3:]) == 1
+        assert main(command(data, out, "--save-every", "1000", "--epochs", "3")[3:]) == 1
         assert "open in a viewer" in capsys.readouterr().err
-        assert load_checkpoint(out / "model.safetensors").facts["step"] == NUM_STEPS
+        assert load_checkpoint(out / "model.safetensors").facts["step"] == 3 * STEPS_AN_EPOCH
 
 
 def test_files_of_others_are_left_alone(data, tmp_path):
@@ -263,24 +279,24 @@ def test_the_last_good_checkpoint_stays_when_the_loss_is_no_number(data, tmp_pat
     assert load_checkpoint(tmp_path / "model.safetensors").facts["step"] == 14
 
 
-def test_a_kill_between_the_last_two_files_loses_nothing(data, whole, tmp_path, monkeypatch):
+def test_a_kill_between_the_last_two_files_loses_nothing(data, tmp_path, monkeypatch):
     """The model is written before the state that says that all is done."""
-    save_tensors, written = train.save_tensors, []
+    save_tensors, written, last_step = train.save_tensors, [], 3 * STEPS_AN_EPOCH
 
     def dies_at_the_end(path, tensors, facts):
         written.append(int(tensors["step"]))
-        if written[-1] == NUM_STEPS:
+        if written[-1] == last_step:
             raise SystemExit("killed")
         save_tensors(path, tensors, facts)
 
     monkeypatch.setattr(train, "save_tensors", dies_at_the_end)
     with pytest.raises(SystemExit):
-        main(command(data, tmp_path)[3:])
+        main(command(data, tmp_path, "--epochs", "3")[3:])
     monkeypatch.undo()
-    assert main(command(data, tmp_path, "--resume")[3:]) == 0
+    assert main(command(data, tmp_path, "--epochs", "3", "--resume")[3:]) == 0
     names = sorted(path.name for path in tmp_path.iterdir())
-    assert names == sorted(path.name for path in whole[0].iterdir())
-    assert load_checkpoint(tmp_path / "model.safetensors").facts["step"] == NUM_STEPS
+    assert names == ["losses.png", "model.safetensors", "run.safetensors", f"sheet-{last_step:06d}.png"]
+    assert load_checkpoint(tmp_path / "model.safetensors").facts["step"] == last_step
 
 
 @posix

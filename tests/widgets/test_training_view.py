@@ -195,13 +195,13 @@ def test_closing_while_it_trains_ends_the_thread_and_leaves_nothing(view):
 
 def test_python_ends_cleanly_while_it_trains():
     code = (
-        "import torch\n"
+        "import time, torch\n"
         "from tests.widgets.test_training_view import network, SCHEDULE\n"
         "from diffusion_lib.data import ImageData\n"
         "from diffusion_lib.widgets import TrainingView\n"
         "data = ImageData(torch.rand(40, 3, 8, 8), torch.eye(2)[torch.arange(40) % 2], ('a', 'b'))\n"
         "view = TrainingView(network(), SCHEDULE, data, num_epochs=9999, batch_size=8).run()\n"
-        "while len(view.losses) < 3: pass\n"
+        "while len(view.losses) < 3: time.sleep(0.01)\n"
         "print('bye')"
     )
     root = Path(__file__).parent.parent.parent
