@@ -41,11 +41,12 @@ def measure(
 ) -> dict:
     """{name: {accuracy, frechet, copies, denoising, seconds}} for real images and then for each sampler.
 
-    See Yardstick.measure for what they are. best_of = 4 draws four for each sample and keeps the one whose
-    error is least, so its denoising is low by design. With another weight than 1 the sampler's name is
-    followed by it, ddpm-weight-2, with a guide by its name, ddpm-weight-2-guide-small, with `colours` by
-    their number, ddpm-colours-12, and ddpm-best-of-4. For a model of the 92 kinds a row has "kinds", too:
-    the share in which the judge sees the kind.
+    Yardstick.measure says what the first four are; the copies of samples are counted among all training
+    images, and the seconds are those of drawing and choosing. best_of = 4 draws four for each sample and
+    keeps the one whose error is least, so its denoising is low by design. With another weight than 1 the
+    sampler's name is followed by it, ddpm-weight-2, with a guide by its name, ddpm-weight-2-guide-small,
+    with `colours` by their number, ddpm-colours-12, and ddpm-best-of-4. For a model of the 92 kinds a row
+    has "kinds", too: the share in which the judge sees the kind.
     """
     by = yardstick(seed)
     if samples <= by.judge.num_features:

@@ -1,11 +1,12 @@
 """What sets of sprites are measured with: the judge, the critic, and real sprites to stand beside them."""
 
-from functools import cache, cached_property
+from dataclasses import replace
+from functools import cached_property, lru_cache
 
 import torch
 from torch import Tensor
 
-from .checkpoints import load_checkpoint
+from .checkpoints import Checkpoint, load_checkpoint
 from .data import ImageData, load_images
 from .folding import folded
 from .guidance import clipped, guided
@@ -42,14 +43,24 @@ class Yardstick:
         self.seed = seed
         self.training, self.held_out = load_images("sprites"), load_images("sprites", "held_out")
         self.real, self.others, self.all_but_others = split_real(self.training)
-        self.judge, critic = load_classifier(), load_checkpoint("better")
-        self.critic, self.schedule = folded(critic.model), critic.schedule
-        self.frechet = frechet_to(self.judge, self.real.images)
+        self.judge = load_classifier()
+
+    @cached_property
+    def frechet(self):
+        """The Fréchet distance of images to the 5,000 real ones."""
+        return frechet_to(self.judge, self.real.images)
+
+    @cached_property
+    def critic(self) -> Checkpoint:
+        """The network that is asked to denoise: `better`."""
+        better = load_checkpoint("better")
+        return replace(better, model=folded(better.model))
 
     def errors(self, images: Tensor, labels: Tensor, salt: int, repeats: int = 1) -> Tensor:
-        """The denoising_error of the critic, `better`, with these classes and weight 1: (N,)."""
-        predict_noise = clipped(guided(self.critic, self.schedule, labels), self.schedule)
-        return denoising_error(predict_noise, self.schedule, images, repeats=repeats, seed=self.seed + salt)
+        """The denoising_error of the critic with these classes and weight 1: (N,)."""
+        schedule = self.critic.schedule
+        predict_noise = clipped(guided(self.critic.model, schedule, labels), schedule)
+        return denoising_error(predict_noise, schedule, images, repeats=repeats, seed=self.seed + salt)
 
     def _measure(self, images: ImageData, pool: ImageData, by_kind: bool) -> dict:
         """As measure, with the denoising error itself."""
@@ -66,7 +77,7 @@ class Yardstick:
         return self._measure(self.others, self.all_but_others, True)
 
     def measure(self, images: ImageData, pool: ImageData, by_kind: bool) -> dict:
-        """{accuracy, frechet, copies, denoising}, and kinds if these are kinds of `kinds`.
+        """{accuracy, frechet, copies, denoising}, and by_kind the share in which the judge sees the kind.
 
         denoising is the mean of `errors` over that of other training images, which the critic was trained on:
         held-out ones have a little more than 1. The copies are counted among the images of the pool.
@@ -84,7 +95,7 @@ class Yardstick:
         }
 
 
-@cache
-def yardstick(seed: int = 0) -> Yardstick:
-    """The yardstick with this seed, the same one in a process."""
+@lru_cache(maxsize=1)
+def yardstick(seed: int) -> Yardstick:
+    """The yardstick with this seed; the same one as before, if that had this seed."""
     return Yardstick(seed)

@@ -1,4 +1,5 @@
 import multiprocessing
+import os
 
 import pytest
 import torch
@@ -33,16 +34,34 @@ def generator():
 
 @pytest.fixture(scope="session")
 def processes():
-    """Makes processes that have imported everything: a start takes a tenth of a second, and not four.
+    """Where processes come from that have imported what takes long, with one thread each.
 
-    They are forked from one that has computed nothing, with one thread each: OpenMP does not outlive a fork
-    in a process that has computed. On Linux and macOS only.
+    On Linux and macOS they are forked from one that has computed nothing, in a tenth of the time of a new
+    Python. (A process forked from one that has computed can hang: OpenMP's threads are not copied.)
     """
+    if os.name != "posix":
+        return multiprocessing.get_context("spawn")
     from multiprocessing import forkserver
 
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["torch._dynamo", "test_train_command", "test_processes"])
+    context.set_forkserver_preload(["torch._dynamo", "diffusion_lib.train", "accelerate"])
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setenv("OMP_NUM_THREADS", "1")
         forkserver.ensure_running()
-    return context.Process
+    return context
+
+
+@pytest.fixture
+def fork(processes):
+    """fork(function, *arguments) starts a process. None outlives the test, whatever it comes to."""
+    started = []
+
+    def start(function, *arguments):
+        started.append(processes.Process(target=function, args=arguments))
+        started[-1].start()
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.join()

@@ -65,14 +65,11 @@ def free_port():
         return one.getsockname()[1]
 
 
-def start_two(processes, function, *arguments):
-    """Two processes that run a function and see what a launcher tells them, which takes no time to start."""
+def start_two(fork, function, *arguments):
+    """Two processes that run a function in the environment that a launcher gives, without its start."""
     told = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": "2"}
     ranks = [told | {"RANK": rank, "LOCAL_RANK": rank} for rank in "01"]
-    two = [processes(target=as_told, args=(environment, function, *arguments)) for environment in ranks]
-    for process in two:
-        process.start()
-    return two
+    return [fork(as_told, environment, function, *arguments) for environment in ranks]
 
 
 def as_told(environment, function, *arguments):
@@ -92,12 +89,14 @@ def save_gradients(path):
     processes.close()
 
 
-@posix
-def test_two_halves_give_the_gradient_of_the_whole_batch(processes, tmp_path):
+def test_two_halves_give_the_gradient_of_the_whole_batch(fork, tmp_path):
     """One step, BatchNorm frozen, the noise cut from one draw: equal to 1e-6 of the largest entry."""
-    two = start_two(processes, save_gradients, tmp_path / "gradients")
-    for process in two:
-        process.join(240)
+    two = start_two(fork, save_gradients, tmp_path / "gradients")
+    deadline = time.monotonic() + 240
+    while any(process.is_alive() for process in two) and time.monotonic() < deadline:
+        time.sleep(0.02)
+        if any(process.exitcode for process in two):
+            break  # the other one waits for it
     assert [process.exitcode for process in two] == [0, 0]
     first, second = (load_tensors(tmp_path / f"gradients{index}")[0] for index in range(2))
     whole = first_gradients(OneProcess())
@@ -133,7 +132,7 @@ def curve(out):
 
 @pytest.fixture(scope="module")
 def single(data, tmp_path_factory):
-    """The same run by one process, with three seeds. The sheet of the first is looked at."""
+    """The same run by one process, with three seeds. Only the first draws a sheet: its files are compared."""
     folders = [tmp_path_factory.mktemp("single") for _ in range(3)]
     for seed, folder in enumerate(folders):
         assert main([*options(data, folder, seed), "--sheets", "0" if seed else "1"]) == 0
@@ -155,8 +154,8 @@ def test_two_processes_learn_as_one_does_and_one_of_them_writes(data, single, tm
 
 
 @posix
-def test_two_killed_processes_are_taken_up_by_one(processes, data, single, tmp_path, capsys):
-    two = start_two(processes, main, options(data, tmp_path))
+def test_two_killed_processes_are_taken_up_by_one(fork, data, single, tmp_path, capsys):
+    two = start_two(fork, main, options(data, tmp_path))
     state, deadline = tmp_path / "run.safetensors", time.monotonic() + 240
     while two[0].is_alive() and not state.exists() and time.monotonic() < deadline:
         time.sleep(0.001)

@@ -10,6 +10,7 @@ from diffusion_lib.checkpoints import FOLDER, load_checkpoint
 from diffusion_lib.data import load_images
 from diffusion_lib.drawing import draw, wishes
 from diffusion_lib.metrics import class_accuracy, kind_accuracy, load_classifier
+from diffusion_lib.yardstick import yardstick
 
 MODELS = sorted(path.stem for path in FOLDER.glob("*.safetensors") if path.stem != "classifier")
 
@@ -46,6 +47,15 @@ def test_the_facts_tell_how_it_was_made_and_how_good_it_is(checkpoint):
         assert f"{quality[sampler]['accuracy']:.1%}" in card, sampler
         assert f"{quality[sampler]['frechet']:.2f}" in card, sampler
     json.dumps(facts)
+
+
+def test_real_images_get_what_the_card_says(checkpoint):
+    """Else today's numbers and those of the cards would not be in one unit."""
+    for name, row in yardstick(0).of_real.items():
+        written = checkpoint[1].facts["quality"][name]
+        assert row["frechet"] == pytest.approx(written["frechet"], rel=1e-3)
+        assert row["accuracy"] == written["accuracy"] and row["copies"] == pytest.approx(written["copies"])
+        assert row["denoising"] == pytest.approx(written.get("denoising", row["denoising"]), rel=1e-3)
 
 
 def test_samples_come_within_ten_times_the_floor(checkpoint):

@@ -73,46 +73,53 @@ def test_what_a_run_leaves(whole):
 
 
 def run_and_print(arguments, output):
-    """In a process of its own: the command, with what it prints in a file."""
+    """In a process of its own: the command, with all that it prints in a file."""
     with open(output, "w", encoding="utf-8") as sys.stdout:
+        sys.stderr = sys.stdout
         status = main(arguments)
     sys.exit(status)
 
 
-def start(processes, data, out):
-    arguments = [*command(data, out, "--resume")[3:]]
-    process = processes(target=run_and_print, args=(arguments, out.with_suffix(".txt")))
-    process.start()
-    return process
+def start(fork, data, out):
+    """The process of the command, and the file with what it prints."""
+    output = out.with_suffix(".txt")
+    return fork(run_and_print, command(data, out, "--resume")[3:], output), output
 
 
-def start_and_signal(processes, data, out, number, after_step):
+def start_and_signal(fork, data, out, number, after_step):
     """Starts a run, waits until a state of at least after_step is saved, and sends the signal."""
-    process = start(processes, data, out)
+    process, output = start(fork, data, out)
     state, deadline = out / "run.safetensors", time.monotonic() + 120
     while process.is_alive() and time.monotonic() < deadline:
         if state.exists() and int(load_tensors(state)[0]["step"]) >= after_step:
             break
         time.sleep(0.002)
-    assert process.is_alive(), f"it ended by itself, with {process.exitcode}"
+    assert process.is_alive(), f"it ended by itself, with {process.exitcode}: {read(output)}"
     os.kill(process.pid, number)
-    process.join(60)
+    return status_of(process), read(output)
+
+
+def status_of(process, seconds=60):
+    process.join(seconds)
+    assert not process.is_alive(), f"it is still running after {seconds} seconds"
     return process.exitcode
 
 
+def read(output):
+    return output.read_text(encoding="utf-8")
+
+
 @posix
-def test_killed_at_any_moment_it_resumes_to_the_same_bits(processes, data, whole, tmp_path):
+def test_killed_at_any_moment_it_resumes_to_the_same_bits(fork, data, whole, tmp_path):
     for after_step in (7, 63, 140):
-        status = start_and_signal(processes, data, tmp_path, signal.SIGKILL, after_step)
+        status, _ = start_and_signal(fork, data, tmp_path, signal.SIGKILL, after_step)
         assert status == -signal.SIGKILL, "it was still running"
     saved = int(load_tensors(tmp_path / "run.safetensors")[0]["step"])
     assert 140 <= saved < NUM_STEPS
     (tmp_path / "run.safetensors.12.tmp").write_bytes(b"half of a file")
-    process = start(processes, data, tmp_path)
-    process.join(60)
-    assert process.exitcode == 0
-    printed = tmp_path.with_suffix(".txt").read_text(encoding="utf-8")
-    assert f"going on after step {saved} of {NUM_STEPS}" in printed
+    process, output = start(fork, data, tmp_path)
+    assert status_of(process) == 0, read(output)
+    assert f"going on after step {saved} of {NUM_STEPS}" in read(output)
     assert not list(tmp_path.glob("*.tmp"))
     for name in ("run.safetensors", "model.safetensors"):
         expected, _ = load_tensors(whole[0] / name)
@@ -124,15 +131,19 @@ def test_killed_at_any_moment_it_resumes_to_the_same_bits(processes, data, whole
 
 @posix
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_clean_stop_saves_the_very_step(processes, data, tmp_path, number):
-    status = start_and_signal(processes, data, tmp_path, number, after_step=14)
-    output = tmp_path.with_suffix(".txt").read_text(encoding="utf-8")
+def test_a_clean_stop_saves_the_very_step(fork, data, tmp_path, number):
+    status, output = start_and_signal(fork, data, tmp_path, number, after_step=14)
     assert status == 130, output
     stopped = int(re.search(r"stopped after step (\d+) of 220, all saved", output).group(1))
     tensors, _ = load_tensors(tmp_path / "run.safetensors")
     assert int(tensors["step"]) == stopped
     assert load_checkpoint(tmp_path / "model.safetensors").facts["step"] == stopped
     assert not list(tmp_path.glob("*.tmp"))
+
+
+def test_the_status_of_the_command_tells_that_it_was_refused(data, tmp_path):
+    result = run(data, tmp_path, "--device", "tpu")
+    assert result.returncode == 1 and result.stderr.startswith("error: device must be auto or one of cpu")
 
 
 def test_a_finished_run_says_so(data, whole, capsys):
