@@ -70,14 +70,16 @@ def save_checkpoint(path: str | Path, model: ContextUnet, schedule: NoiseSchedul
 
 
 def checkpoint_path(path_or_name: str | Path) -> Path:
-    """The file of a shipped model, if it is a name like "small"; else the path as it is."""
+    """The file of a shipped model, for a name like "small"; of a run, for its folder; or the path."""
     path = Path(path_or_name)
     is_name = not path.suffix and path.name == str(path_or_name)
-    return FOLDER / f"{path_or_name}.safetensors" if is_name else path
+    if is_name:
+        return FOLDER / f"{path_or_name}.safetensors"
+    return path / "model.safetensors" if path.is_dir() else path
 
 
 def load_checkpoint(path_or_name: str | Path) -> Checkpoint:
-    """A shipped model by its name ("small"), one of your own by its path, or an old lab's .pth.
+    """A shipped model by its name ("small"), one of your own by its path or its run's, or an old lab's .pth.
 
     An old lab's file holds weights alone: the sizes are read off their shapes, and the schedule is the
     labs' (500 steps, 1e-4 to 0.02). It is read with weights_only=True, so no code of it runs.

@@ -47,7 +47,7 @@ def read_pictures(folder: Path) -> tuple[np.ndarray, np.ndarray, list[str]]:
                 f"{folder}: {path.as_posix()} is {sizes[0]}, {paths[0].as_posix()} is {sizes[1]}: "
                 "all must be of one size"
             )
-        check_size(str(folder), *picture.size)  # the first is enough, and sooner than memory runs out
+        check_size(f"{folder}: {path.as_posix()}", *picture.size)  # now, not after all fill the memory
         pictures.append(picture)
     if not all(picture.mode == "L" for picture in pictures):
         pictures = [picture.convert("RGB") for picture in pictures]

@@ -26,7 +26,7 @@ from .interrupt import StopOnSignal
 from .limits import check_weights
 from .plots import draw_without_windows, plot_losses, save_figure, save_png, sheet
 from .processes import find_processes
-from .samplers import last, sample_ddim
+from .samplers import sample_ddim
 from .schedule import NoiseSchedule
 from .training import TrainingStep, train
 from .unet import ContextUnet
@@ -102,15 +102,18 @@ def save(out: Path, step: TrainingStep, schedule: NoiseSchedule, settings: dict,
     save_tensors(out / "run.safetensors", step.run.tensors(), {"settings": settings, "seconds": seconds})
 
 
-def draw_sheet(out: Path, step: TrainingStep, schedule: NoiseSchedule) -> None:
-    """Eight samples of each class, of ten of them if there are more, from the same noise at every call."""
+def draw_sheet(out: Path, step: TrainingStep, schedule: NoiseSchedule, stop: StopOnSignal) -> None:
+    """Eight samples of each class, of ten of them if there are more, always from one noise, until Ctrl-C."""
     model, device = step.run.ema_model, step.losses.device
     shown = torch.linspace(0, model.n_cfeat - 1, min(model.n_cfeat, 10)).round().long()
     context = torch.eye(model.n_cfeat)[shown].repeat_interleave(8, dim=0)
     generator = torch.Generator().manual_seed(0)
     x_T = torch.randn(len(context), model.in_channels, model.height, model.height, generator=generator)
     predict_noise = clipped(guided(model, schedule, context), schedule)
-    images = last(sample_ddim(predict_noise, schedule, x_T.to(device), num_steps=min(50, schedule.num_steps)))
+    for drawn in sample_ddim(predict_noise, schedule, x_T.to(device), num_steps=min(50, schedule.num_steps)):
+        if stop.asked:  # of large pictures a sheet takes minutes
+            return
+        images = drawn.x_t
     save_png(out / f"sheet-{step.step:06d}.png", sheet(images, columns=8))
 
 
@@ -173,7 +176,6 @@ def run(options: argparse.Namespace) -> int:
         class_rate=options.class_rate, ema_decay=options.ema_decay, resume=state, processes=processes,
         mixed_precision=is_mixed(options.precision, device),
     )  # fmt: skip
-
     num_steps = options.epochs * (len(data) // max(options.batch_size, 1))  # `train` refuses 0 and less
     done = int(state["step"]) if state else 0
     processes.check_equal(done, f"the step saved in {options.out}, a folder that all must see,")
@@ -195,8 +197,8 @@ def run(options: argparse.Namespace) -> int:
                 check_weights(step.run.model, step.step)
                 if is_first:
                     save(options.out, step, schedule, settings, seconds_before + time.monotonic() - start)
-            if step.step in sheet_at and is_first:  # after the saving: a picture that fails costs nothing
-                draw_sheet(options.out, step, schedule)
+            if step.step in sheet_at and is_first and not stopping:  # now a picture that fails costs nothing
+                draw_sheet(options.out, step, schedule, stop)
             if (step.step == num_steps or stopping) and is_first:
                 draw_losses(options.out, step, schedule)
             if stopping:

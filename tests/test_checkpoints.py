@@ -104,6 +104,14 @@ def test_damaged_and_foreign_files_are_refused(model, tmp_path):
         load_tensors(tmp_path / "nothing.safetensors")
 
 
+def test_the_folder_of_a_run_stands_for_its_model(tmp_path):
+    model = ContextUnet(3, 8, 2, 8).eval()
+    with pytest.raises(FileNotFoundError, match=r"there is no checkpoint .*model\.safetensors"):
+        load_checkpoint(tmp_path)
+    save_checkpoint(tmp_path / "model.safetensors", model, NoiseSchedule.linear(5))
+    assert torch.equal(load_checkpoint(tmp_path).model.out[3].weight, model.out[3].weight)
+
+
 @pytest.mark.parametrize("height", [16, 28])
 def test_an_old_labs_file_loads(tmp_path, height):
     old = ContextUnet(3, 16, 5, height)

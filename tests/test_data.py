@@ -315,7 +315,7 @@ def test_bad_pictures_are_refused(pictures):
     with pytest.raises(ValueError, match=r"wolf/05.png is 16-bit grey: save it with 8 bits"):
         load_images(pictures)
     Image.new("RGB", (64, 32)).save(empty / "a.png")
-    with pytest.raises(ValueError, match="empty: images must be square .*, got 64 wide and 32 high"):
+    with pytest.raises(ValueError, match="empty: a.png: images must be square .*, got 64 wide and 32 high"):
         load_images(empty)
 
 

@@ -312,7 +312,7 @@ def test_a_kill_between_the_last_two_files_loses_nothing(data, tmp_path, monkeyp
 
 @posix
 def test_ctrl_c_while_a_sheet_is_drawn_saves_too(data, tmp_path, monkeypatch, capsys):
-    def interrupted(out, step, schedule):
+    def interrupted(out, step, schedule, stop):
         os.kill(os.getpid(), signal.SIGINT)
 
     monkeypatch.setattr(train, "draw_sheet", interrupted)
@@ -392,10 +392,25 @@ def test_a_sheet_of_many_classes_shows_ten_from_the_first_to_the_last(tmp_path, 
     monkeypatch.setattr(train, "clipped", lambda predict_noise, schedule: lambda x_t, t: x_t)
     model = ContextUnet(3, 8, 92, 8)
     step = SimpleNamespace(run=SimpleNamespace(ema_model=model), losses=torch.zeros(1), step=3)
-    train.draw_sheet(tmp_path, step, NoiseSchedule.linear(5))
+    train.draw_sheet(tmp_path, step, NoiseSchedule.linear(5), SimpleNamespace(asked=False))
     shown = asked[0].argmax(dim=1).view(10, 8)
     assert shown[:, 0].tolist() == [0, 10, 20, 30, 40, 51, 61, 71, 81, 91] and (shown == shown[:, :1]).all()
     assert (tmp_path / "sheet-000003.png").exists()
+
+
+def test_ctrl_c_ends_a_sheet_after_the_forward_that_it_comes_in(tmp_path, monkeypatch):
+    stop, calls = SimpleNamespace(asked=False), []
+
+    def predict_noise(x_t, t):
+        calls.append(t)
+        stop.asked = len(calls) == 2
+        return x_t
+
+    monkeypatch.setattr(train, "clipped", lambda plain, schedule: predict_noise)
+    model = ContextUnet(3, 8, 2, 8).eval()
+    step = SimpleNamespace(run=SimpleNamespace(ema_model=model), losses=torch.zeros(1), step=3)
+    train.draw_sheet(tmp_path, step, NoiseSchedule.linear(9), stop)
+    assert calls == [9, 8] and not list(tmp_path.iterdir())
 
 
 def test_the_rate_of_the_classes_reaches_the_training(data, tmp_path):
