@@ -75,7 +75,11 @@ def _difference(wanted, got, tolerance: float) -> str | None:
         worst = int((wanted - got).abs().flatten().nan_to_num(torch.inf).argmax())
         a, b = wanted.flatten()[worst].item(), got.flatten()[worst].item()
         return f"Wrong values: where they differ most, {b:.4g} stands and {a:.4g} is wanted."
-    return f"Wrong value: {_short(got)}, {_short(wanted)} is wanted."
+    text = f"Wrong value: {_short(got)}, {_short(wanted)} is wanted."
+    if isinstance(wanted, (list, tuple)):
+        at = next(i for i, (a, b) in enumerate(zip(wanted, got)) if not _equal(a, b, tolerance))
+        text += f" The first that differs, at [{at}]: {_short(got[at])} for {_short(wanted[at])}."
+    return text
 
 
 def _equal(a, b, tolerance: float) -> bool:

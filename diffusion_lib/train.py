@@ -85,12 +85,12 @@ def take_up(path: Path, settings: dict) -> tuple[dict | None, float]:
         raise ValueError(f"{path} is not the state of a training run")
     made_with = {"draw_t": "uniform", "class_rate": 1.0} | facts["settings"]  # older ones know no others
     for name, value in settings.items():
-        may_differ = name in ("data", "class_names")  # files and folders may be renamed
-        if may_differ or made_with.get(name) == value:
+        if name in ("data", "class_names") or made_with.get(name) == value:  # files may be renamed
             continue
         if name == "data_sha256":
             raise ValueError(f"{path} was made with other images, or with these in another order")
-        raise ValueError(f"{path} was made with {name} = {made_with.get(name)}, got {value}")
+        hint = "; to train on: --start-from its model, with another --out" if name == "epochs" else ""
+        raise ValueError(f"{path} was made with {name} = {made_with.get(name)}, got {value}{hint}")
     return tensors, facts["seconds"]
 
 

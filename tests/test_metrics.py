@@ -9,12 +9,12 @@ import torch
 from PIL import Image
 from test_samplers import GaussianOracle
 
-from diffusion_lib import yardstick as measuring
 from diffusion_lib.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from diffusion_lib.classifier import SpriteClassifier, fit_classifier
 from diffusion_lib.data import load_images
 from diffusion_lib.drawing import alike, draw, wishes
 from diffusion_lib.evaluate import main
+from diffusion_lib.folding import folded
 from diffusion_lib.guidance import clipped, guided
 from diffusion_lib.metrics import (
     class_accuracy,
@@ -120,16 +120,7 @@ def test_frechet_distance_orders_what_the_eye_orders(judge, training):
         frechet_to(judge, real.images[:3])
 
 
-@pytest.fixture
-def few_real(monkeypatch):
-    """The command takes the distance to fewer real images, which is quicker."""
-    monkeypatch.setattr(measuring, "REAL", 1000)
-    measuring.yardstick.cache_clear()
-    yield
-    measuring.yardstick.cache_clear()
-
-
-def test_the_command_measures_a_checkpoint(few_real, tmp_path, capsys):
+def test_the_command_measures_a_checkpoint(tmp_path, capsys):
     torch.manual_seed(0)
     save_checkpoint(tmp_path / "new.safetensors", ContextUnet(3, 8, 5, 16), NoiseSchedule.linear(4), step=0)
     arguments = [str(tmp_path / "new.safetensors"), "--samples", "70", "--samplers", "ddpm,ddim-2"]
@@ -324,7 +315,7 @@ def test_denoising_error_orders_what_the_eye_orders(held_out):
     """Real sprites, what the small network drew, and halves that do not belong together."""
     small, better = load_checkpoint("small"), load_checkpoint("better")
     images, labels = held_out.images[::20], held_out.labels[::20]
-    predict_noise = clipped(guided(better.model, better.schedule, labels), better.schedule)
+    predict_noise = clipped(guided(folded(better.model), better.schedule, labels), better.schedule)
     sets = (
         images,
         draw(small, labels, "ddim-50", seed=0),

@@ -115,7 +115,8 @@ def test_the_command_makes_pictures_and_numbers_and_uses_what_is_there(tmp_path,
     short = {"right": TRAINED["right"], "no_time": TRAINED["no_time"]}
     monkeypatch.setattr(gallery, "TRAINED", short)
     monkeypatch.setattr(gallery, "SAMPLED", {"training_mode": "right"})
-    monkeypatch.setattr(gallery, "digits", lambda split="train": digits(split).subset(slice(64)))
+    few = {split: digits(split).subset(slice(64)) for split in ("train", "held_out")}
+    monkeypatch.setattr(gallery, "digits", lambda split="train": few[split])
     assert main(options) == 0
     table = json.loads((tmp_path / "out/symptoms.json").read_text(encoding="utf-8"))
     assert table["no_time"]["time"] == 0 < table["right"]["time"]

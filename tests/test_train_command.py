@@ -219,7 +219,7 @@ def test_a_class_that_the_terminal_cannot_show_stops_nothing(tmp_path):
     [
         ([], "is there already: add --resume to go on, or choose another --out"),
         (["--resume", "--learning-rate", "0.5"], "was made with learning_rate = 0.004, got 0.5"),
-        (["--resume", "--epochs", "3"], "was made with epochs = 20, got 3"),
+        (["--resume", "--epochs", "3"], "was made with epochs = 20, got 3; to train on: --start-from"),
     ],
 )
 def test_another_run_is_not_overwritten(data, whole, more, message, capsys):

@@ -63,14 +63,14 @@ where_it_helps = ChoiceExercise(
 def _parent_cases() -> list[dict]:
     few = ("hero", "non-hero", "food", "food/apple")
     names = (
-        "food/apple",
-        "food/pear",
-        "non-hero/ghost",
-        "hero/stout",
-        "hero",
-        "cat",
+        "hero",  # what is often got wrong comes first: a complaint shows some eighty letters
         "pets/food",
         "heroine/ada",
+        "non-hero/ghost",
+        "food/apple",
+        "food/pear",
+        "hero/stout",
+        "cat",
     )
     return [
         {"names": names, "known": few},
