@@ -62,8 +62,9 @@ def measure(
         steps_of(name, checkpoint.schedule.num_steps)
 
     table = {name: row | {"seconds": 0.0} for name, row in by.of_real.items()}
-    for row in table.values() if not by_kind else ():
-        del row["kinds"]
+    if not by_kind:
+        for row in table.values():
+            del row["kinds"]
     for name in samplers:
         start = time.monotonic()
         images = draw(

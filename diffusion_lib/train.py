@@ -103,7 +103,7 @@ def save(out: Path, step: TrainingStep, schedule: NoiseSchedule, settings: dict,
 
 
 def draw_sheet(out: Path, step: TrainingStep, schedule: NoiseSchedule, stop: StopOnSignal) -> None:
-    """Eight samples of each class, of ten of them if there are more, always from one noise, until Ctrl-C."""
+    """Eight samples of each class, at most ten classes, always from one noise. After Ctrl-C there is none."""
     model, device = step.run.ema_model, step.losses.device
     shown = torch.linspace(0, model.n_cfeat - 1, min(model.n_cfeat, 10)).round().long()
     context = torch.eye(model.n_cfeat)[shown].repeat_interleave(8, dim=0)
