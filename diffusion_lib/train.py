@@ -1,11 +1,6 @@
 """Training from a terminal: python -m diffusion_lib.train --data sprites --epochs 50 --out runs/mine
 
-Writes to the folder --out:
-    model.safetensors   the averaged model, for load_checkpoint
-    run.safetensors     everything that --resume needs to go on bit for bit
-    sheet-NNNNNN.png    samples after so many steps, a row for each of at most ten classes (DDIM, 50 steps)
-    losses.png          the loss by epoch and by t
-
+Writes the model, its state, sheets of samples and the losses to the folder --out, see run_folder.py.
 Several graphics cards or machines: accelerate launch -m diffusion_lib.train ..., with the same options.
 """
 
@@ -18,17 +13,16 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from .checkpoints import load_checkpoint, load_tensors, save_checkpoint, save_tensors
+from .checkpoints import load_checkpoint
 from .data import ImageData, load_images
 from .devices import choose_device, is_mixed
-from .guidance import clipped, guided
 from .interrupt import StopOnSignal
-from .limits import check_weights
-from .plots import draw_without_windows, plot_losses, save_figure, save_png, sheet
-from .processes import find_processes
-from .samplers import sample_ddim
+from .limits import check_arguments, check_weights
+from .plots import draw_without_windows
+from .processes import OneProcess, find_processes
+from .run_folder import MODEL, draw_losses, draw_sheet, held, save, take_up
 from .schedule import NoiseSchedule
-from .training import TrainingStep, train
+from .training import train
 from .unet import ContextUnet
 from .widening import load_from
 
@@ -76,54 +70,6 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     return p.parse_args(arguments)
 
 
-def take_up(path: Path, settings: dict) -> tuple[dict | None, float]:
-    """The saved state and the seconds it took, or None. ValueError if it is of another run."""
-    if not path.exists():
-        return None, 0.0
-    tensors, facts = load_tensors(path)
-    if "settings" not in facts:
-        raise ValueError(f"{path} is not the state of a training run")
-    made_with = {"draw_t": "uniform", "class_rate": 1.0} | facts["settings"]  # older ones know no others
-    for name, value in settings.items():
-        if name in ("data", "class_names") or made_with.get(name) == value:  # files may be renamed
-            continue
-        if name == "data_sha256":
-            raise ValueError(f"{path} was made with other images, or with these in another order")
-        hint = "; to train on: --start-from its model, with another --out" if name == "epochs" else ""
-        raise ValueError(f"{path} was made with {name} = {made_with.get(name)}, got {value}{hint}")
-    return tensors, facts["seconds"]
-
-
-def save(out: Path, step: TrainingStep, schedule: NoiseSchedule, settings: dict, seconds: float) -> None:
-    """The model first, then the state: a kill between the two leaves a state that makes the model again."""
-    facts = {"settings": settings, "seconds": round(seconds), "step": step.step, "loss": step.loss}
-    facts |= {"images_seen": step.step * settings["batch_size"], "device": str(step.losses.device)}
-    save_checkpoint(out / "model.safetensors", step.run.ema_model, schedule, **facts)
-    save_tensors(out / "run.safetensors", step.run.tensors(), {"settings": settings, "seconds": seconds})
-
-
-def draw_sheet(out: Path, step: TrainingStep, schedule: NoiseSchedule, stop: StopOnSignal) -> None:
-    """Eight samples of each class, at most ten classes, always from one noise. After Ctrl-C there is none."""
-    model, device = step.run.ema_model, step.losses.device
-    shown = torch.linspace(0, model.n_cfeat - 1, min(model.n_cfeat, 10)).round().long()
-    context = torch.eye(model.n_cfeat)[shown].repeat_interleave(8, dim=0)
-    generator = torch.Generator().manual_seed(0)
-    x_T = torch.randn(len(context), model.in_channels, model.height, model.height, generator=generator)
-    predict_noise = clipped(guided(model, schedule, context), schedule)
-    for drawn in sample_ddim(predict_noise, schedule, x_T.to(device), num_steps=min(50, schedule.num_steps)):
-        if stop.asked:  # of large pictures a sheet takes minutes
-            return
-        images = drawn.x_t
-    save_png(out / f"sheet-{step.step:06d}.png", sheet(images, columns=8))
-
-
-def draw_losses(out: Path, step: TrainingStep, schedule: NoiseSchedule) -> None:
-    """The loss of each epoch, and of the last one by t."""
-    by_epoch = step.run.loss_history.sum(dim=2)
-    figure = plot_losses(by_epoch[:, 0] / by_epoch[:, 1], step.run.loss_by_t(), schedule.num_steps, "epoch")
-    save_figure(out / "losses.png", figure)
-
-
 def begin(
     options: argparse.Namespace, data: ImageData, is_new: bool, say: Callable[[str], None]
 ) -> tuple[ContextUnet, NoiseSchedule]:
@@ -149,26 +95,35 @@ def run(options: argparse.Namespace) -> int:
     Of several processes all train, and the first one alone writes and speaks.
     """
     draw_without_windows()
-    device = choose_device(options.device)
-    processes = find_processes(cpu=device.type == "cpu")
-    device, is_first = processes.device or device, processes.index == 0
-    say = print if is_first else lambda text: None
-    data = load_images(options.data, labels=options.labels)
-    say(data.in_words())
-    settings = {name: getattr(options, name) for name in SAME} | {"class_names": [*data.class_names]}
-    settings |= {"data": Path(options.data).name, "data_sha256": data.fingerprint()}
-    state_file = options.out / "run.safetensors"
-    if state_file.exists() and not options.resume:
-        raise ValueError(f"{state_file} is there already: add --resume to go on, or choose another --out")
-    if not options.resume and (options.out / "model.safetensors").exists():  # its state was deleted
-        raise ValueError(f"{options.out / 'model.safetensors'} is there already: choose another --out")
     if options.save_every < 1 or options.sheets < 0:
         raise ValueError(f"--save-every must be at least 1 and --sheets at least 0, got {options.save_every} "
                          f"and {options.sheets}")  # fmt: skip
-    state, seconds_before = take_up(state_file, settings)
-    for left_over in options.out.glob("*.[0-9]*.tmp") if is_first else ():  # of a run killed while it saved
-        left_over.unlink()
+    device = choose_device(options.device)
+    processes = find_processes(cpu=device.type == "cpu")
+    say = print if processes.index == 0 else lambda text: None
+    data = load_images(options.data, labels=options.labels)
+    say(data.in_words())
+    with held(options.out, options.resume, by_me=processes.index == 0):
+        return run_in_folder(options, data, processes.device or device, processes, say)
+
+
+def run_in_folder(
+    options: argparse.Namespace,
+    data: ImageData,
+    device: torch.device,
+    processes: OneProcess,
+    say: Callable[[str], None],
+) -> int:
+    """What `run` does once the data is read and the folder is its own."""
+    is_first = processes.index == 0
+    settings = {name: getattr(options, name) for name in SAME} | {"class_names": [*data.class_names]}
+    settings |= {"data": Path(options.data).name, "data_sha256": data.fingerprint()}
+    state, seconds_before = take_up(options.out, settings)
     model, schedule = begin(options, data, state is None, say)
+    num_steps = options.epochs * check_arguments(
+        model, data, options.epochs, options.batch_size, options.learning_rate, options.context_dropout,
+        options.ema_decay, processes.count,
+    )  # now, and not under an empty progress bar  # fmt: skip
     steps = train(
         model.to(device), schedule, data, num_epochs=options.epochs, batch_size=options.batch_size,
         learning_rate=options.learning_rate, warmup_steps=options.warmup_steps, seed=options.seed,
@@ -176,7 +131,6 @@ def run(options: argparse.Namespace) -> int:
         class_rate=options.class_rate, ema_decay=options.ema_decay, resume=state, processes=processes,
         mixed_precision=is_mixed(options.precision, device),
     )  # fmt: skip
-    num_steps = options.epochs * (len(data) // max(options.batch_size, 1))  # `train` refuses 0 and less
     done = int(state["step"]) if state else 0
     processes.check_equal(done, f"the step saved in {options.out}, a folder that all must see,")
     if done:
@@ -210,7 +164,7 @@ def run(options: argparse.Namespace) -> int:
     if step.step < num_steps:
         say(f"stopped after step {step.step} of {num_steps}, all saved; add --resume to go on")
         return 130
-    say(f"done: {options.out / 'model.safetensors'}")
+    say(f"done: {options.out / MODEL}")
     return 0
 
 

@@ -69,10 +69,10 @@ def load_from(old: ContextUnet, known: Sequence[str], model: ContextUnet, names:
     """
     widths, sizes = (model.n_feat, model.n_feat / 2), ("in_channels", "height")
     if old.n_feat not in widths or any(old.config[key] != model.config[key] for key in sizes):
-        image = f"{model.in_channels} x {model.height} x {model.height}"
+        image, got = (f"images {net.in_channels} x {net.height} x {net.height}" for net in (model, old))
         raise ValueError(
-            f"a model to start from must draw images {image} and have n_feat {widths[0]} or {widths[1]:g}, "
-            f"got {old.config}"
+            f"a model to start from must draw {image} and have n_feat {widths[0]} or {widths[1]:g}, "
+            f"got one that draws {got} and has {old.n_feat}"
         )
     if not known and old.n_cfeat != len(names):
         raise ValueError(

@@ -17,7 +17,7 @@ FLOORS = {
     "sprites": 1, "samplers": 1, "guidance": 1, "training": 1, "checkpoints": 1, "tracing": 1, "toy": 1,
     "widening": 1, "progress": 1, "palette": 1, "autoguidance": 1, "folding": 1,
     "metrics": 2, "drawing": 2, "plots": 2, "diagram": 2, "checks": 2,
-    "yardstick": 3,
+    "yardstick": 3, "run_folder": 3,
     "widgets": 3, "exercises": 3,  # folders: a module each, whose files may import each other
     "train": 4, "average": 4, "evaluate": 4, "symptoms": 4,
 }  # fmt: skip

@@ -14,7 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
-from diffusion_lib import train, training
+from diffusion_lib import run_folder, train, training
 from diffusion_lib.checkpoints import load_checkpoint, load_tensors, save_checkpoint, save_tensors
 from diffusion_lib.devices import is_mixed, knows_bfloat16
 from diffusion_lib.emphasis import CONTEXT_WEIGHTS
@@ -53,13 +53,18 @@ def whole(data, tmp_path_factory):
     return out, result
 
 
+def visible(folder):
+    """The names of the files that a run leaves for people to see."""
+    return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+
+
 STEPS_AN_EPOCH = 180 // 16
 NUM_STEPS = 20 * STEPS_AN_EPOCH
 
 
 def test_what_a_run_leaves(whole):
     out, result = whole
-    names = sorted(path.name for path in out.iterdir())
+    names = visible(out)
     assert names == ["losses.png", "model.safetensors", "run.safetensors", f"sheet-{NUM_STEPS:06d}.png"]
     checkpoint = load_checkpoint(out / "model.safetensors")
     assert checkpoint.facts["step"] == NUM_STEPS and checkpoint.facts["images_seen"] == NUM_STEPS * 16
@@ -229,6 +234,28 @@ def test_another_run_is_not_overwritten(data, whole, more, message, capsys):
     assert (whole[0] / "run.safetensors").read_bytes() == before
 
 
+@pytest.mark.parametrize("below", [[], ["runs", "mine"]])
+def test_a_file_is_no_folder_for_a_run(data, tmp_path, below, capsys):
+    """Said before the first step, and not when the first state is saved."""
+    (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
+    assert main(command(data, tmp_path.joinpath("notes.txt", *below))[3:]) == 1
+    errors = capsys.readouterr().err
+    assert "error: --out must be a folder, and " in errors and "notes.txt is a file\n" in errors
+    assert "img/s" not in errors and (tmp_path / "notes.txt").read_text(encoding="utf-8") == "mine"
+
+
+def test_two_trainings_do_not_share_a_folder(data, whole, tmp_path, capsys):
+    """Nor do they wait for each other. (That a killed one gives its folder free is seen above.)"""
+    with run_folder.held(tmp_path, resume=False):
+        (tmp_path / "run.safetensors.12.tmp").touch()  # of the one that is running
+        assert main(command(data, tmp_path, "--resume")[3:]) == 1
+        assert f"{tmp_path} is in use by another training: wait, or" in capsys.readouterr().err
+        with run_folder.held(tmp_path, resume=False, by_me=False):
+            pass  # another process of the same training
+        assert (tmp_path / "run.safetensors.12.tmp").exists()
+    assert main(command(data, tmp_path, "--epochs", "1")[3:]) == 0
+
+
 def test_a_model_whose_state_was_deleted_is_not_overwritten(data, whole, tmp_path, capsys):
     (tmp_path / "model.safetensors").write_bytes((whole[0] / "model.safetensors").read_bytes())
     assert main(command(data, tmp_path)[3:]) == 1
@@ -272,7 +299,8 @@ def test_files_of_others_are_left_alone(data, tmp_path):
 )
 def test_bad_arguments_get_one_sentence(data, tmp_path, more, message, capsys):
     assert main(command(data, tmp_path, *more)[3:]) == 1
-    assert message in capsys.readouterr().err
+    errors = capsys.readouterr().err
+    assert message in errors and ("img/s" not in errors or "1e30" in more), "no bar begins"
 
 
 def test_the_last_good_checkpoint_stays_when_the_loss_is_no_number(data, tmp_path, capsys, monkeypatch):
@@ -292,7 +320,7 @@ def test_the_last_good_checkpoint_stays_when_the_loss_is_no_number(data, tmp_pat
 
 def test_a_kill_between_the_last_two_files_loses_nothing(data, tmp_path, monkeypatch):
     """The model is written before the state that says that all is done."""
-    save_tensors, written, last_step = train.save_tensors, [], 3 * STEPS_AN_EPOCH
+    save_tensors, written, last_step = run_folder.save_tensors, [], 3 * STEPS_AN_EPOCH
 
     def dies_at_the_end(path, tensors, facts):
         written.append(int(tensors["step"]))
@@ -300,12 +328,12 @@ def test_a_kill_between_the_last_two_files_loses_nothing(data, tmp_path, monkeyp
             raise SystemExit("killed")
         save_tensors(path, tensors, facts)
 
-    monkeypatch.setattr(train, "save_tensors", dies_at_the_end)
+    monkeypatch.setattr(run_folder, "save_tensors", dies_at_the_end)
     with pytest.raises(SystemExit):
         main(command(data, tmp_path, "--epochs", "3")[3:])
     monkeypatch.undo()
     assert main(command(data, tmp_path, "--epochs", "3", "--resume")[3:]) == 0
-    names = sorted(path.name for path in tmp_path.iterdir())
+    names = visible(tmp_path)
     assert names == ["losses.png", "model.safetensors", "run.safetensors", f"sheet-{last_step:06d}.png"]
     assert load_checkpoint(tmp_path / "model.safetensors").facts["step"] == last_step
 
@@ -365,8 +393,8 @@ def test_a_run_can_start_from_the_weights_of_another(whole, data, tmp_path, caps
     capsys.readouterr()
     other = ["--n-feat", "24", "--start-from", str(first), "--out", str(tmp_path / "third")]
     assert main([*common, *other]) == 1
-    says = "a model to start from must draw images 3 x 8 x 8 and have n_feat 24 or 12, got {'in_channels': 3,"
-    assert says in capsys.readouterr().err
+    says = "a model to start from must draw images 3 x 8 x 8 and have n_feat 24 or 12, "
+    assert f"{says}got one that draws images 3 x 8 x 8 and has 8\n" in capsys.readouterr().err
 
 
 def test_a_run_of_other_classes_can_start_from_a_model(whole, data, tmp_path, capsys):
@@ -388,11 +416,11 @@ def test_a_run_of_other_classes_can_start_from_a_model(whole, data, tmp_path, ca
 
 def test_a_sheet_of_many_classes_shows_ten_from_the_first_to_the_last(tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr(train, "guided", lambda model, schedule, context: asked.append(context))
-    monkeypatch.setattr(train, "clipped", lambda predict_noise, schedule: lambda x_t, t: x_t)
+    monkeypatch.setattr(run_folder, "guided", lambda model, schedule, context: asked.append(context))
+    monkeypatch.setattr(run_folder, "clipped", lambda predict_noise, schedule: lambda x_t, t: x_t)
     model = ContextUnet(3, 8, 92, 8)
     step = SimpleNamespace(run=SimpleNamespace(ema_model=model), losses=torch.zeros(1), step=3)
-    train.draw_sheet(tmp_path, step, NoiseSchedule.linear(5), SimpleNamespace(asked=False))
+    run_folder.draw_sheet(tmp_path, step, NoiseSchedule.linear(5), SimpleNamespace(asked=False))
     shown = asked[0].argmax(dim=1).view(10, 8)
     assert shown[:, 0].tolist() == [0, 10, 20, 30, 40, 51, 61, 71, 81, 91] and (shown == shown[:, :1]).all()
     assert (tmp_path / "sheet-000003.png").exists()
@@ -406,10 +434,10 @@ def test_ctrl_c_ends_a_sheet_after_the_forward_that_it_comes_in(tmp_path, monkey
         stop.asked = len(calls) == 2
         return x_t
 
-    monkeypatch.setattr(train, "clipped", lambda plain, schedule: predict_noise)
+    monkeypatch.setattr(run_folder, "clipped", lambda plain, schedule: predict_noise)
     model = ContextUnet(3, 8, 2, 8).eval()
     step = SimpleNamespace(run=SimpleNamespace(ema_model=model), losses=torch.zeros(1), step=3)
-    train.draw_sheet(tmp_path, step, NoiseSchedule.linear(9), stop)
+    run_folder.draw_sheet(tmp_path, step, NoiseSchedule.linear(9), stop)
     assert calls == [9, 8] and not list(tmp_path.iterdir())
 
 
