@@ -1,8 +1,4 @@
-"""What people write instead, in the exercises of lesson 07, and what the checks say to it."""
-
-import random
-
-import torch
+"""What people write for the parents of new classes in lesson 07, and what the check says to it."""
 
 from ..checks import Mistake
 
@@ -20,6 +16,14 @@ def _last_inside(names, known):
     for name in names:
         inside = [place for place, old in enumerate(known) if old in name]
         found.append(inside[-1] if inside else None)
+    return found
+
+
+def _longest_inside(names, known):
+    found = []
+    for name in names:
+        inside = [place for place, old in enumerate(known) if old in name]
+        found.append(max(inside, key=lambda place: len(known[place])) if inside else None)
     return found
 
 
@@ -53,6 +57,14 @@ def _first_for_unknown(names, known):
 def _minus_one(names, known):
     places = {name: place for place, name in enumerate(known)}
     return [places.get(name, places.get(name.split("/")[0], -1)) for name in names]
+
+
+def _first_match(names, known):
+    found = []
+    for name in names:
+        fitting = [place for place, old in enumerate(known) if old in (name, name.split("/")[0])]
+        found.append(fitting[0] if fitting else None)
+    return found
 
 
 def _last_match(names, known):
@@ -93,6 +105,11 @@ PARENTS = [
         "pet called food.",
     ),
     Mistake(
+        _longest_inside,
+        'The longest of the names inside is the wrong one, too, where none of them is the class: "pets/food" '
+        "is a pet called food. Compare whole parts.",
+    ),
+    Mistake(
         _starts_with,
         'A name can begin with that of another class without being of it: "heroine/ada" is no hero. Compare '
         "the whole part before the slash.",
@@ -116,6 +133,11 @@ PARENTS = [
         _minus_one, "A class that nobody knows must be None: -1 would be the last column of the weights."
     ),
     Mistake(
+        _first_match,
+        'Of a name and its class it takes the one that comes first in `known`: where "food" stands before '
+        '"food/apple", an apple begins as food. Look for the whole name first.',
+    ),
+    Mistake(
         _last_match,
         "Where a name and its class are both known, the name itself comes first, wherever the two stand.",
     ),
@@ -130,101 +152,4 @@ PARENTS = [
     ),
     Mistake(_names_not_places, "Places in `known` are wanted, whole numbers from 0, and these are names."),
     Mistake(_left_out, "Names without a class are left out, so that all later places belong to other names."),
-]
-
-
-DRAW_SAYS = {
-    "places": "These are places in the data, not kinds: look up the kind of the sprite in that place.",
-    "class": "Some kinds are not of the class that was wanted: draw among the sprites of that class alone.",
-    "order": "The kinds are right but sorted by class: each must stand in the place of its wish.",
-    "uniform": "All kinds of a class come equally often. In the data one may be far more frequent: draw a "
-    "sprite and take its kind.",
-    "one for all": "All wishes for a class get one and the same kind: draw once for each wish.",
-    "most frequent": "Every wish for a class gets its most frequent kind, and the others never come.",
-    "global": "The generator is not used: another seed of it gives the same kinds. Pass it to the draw.",
-    "seeded": "Two calls in a row give the same kinds: it is seeded anew inside. Only draw from it.",
-    "elsewhere": "Two generators of one seed give different kinds: does NumPy or Python draw them?",
-    "last": "The last sprite of a class is never drawn: torch.randint(n, ...) already stops below n.",
-}
-
-
-def _by_class(pick, kinds, classes, wanted):
-    drawn = torch.empty_like(wanted)
-    for k in wanted.unique():
-        asked = wanted == k
-        drawn[asked] = pick(kinds[classes == k], int(asked.sum()))
-    return drawn
-
-
-def _places(kinds, classes, wanted, generator):
-    drawn = torch.empty_like(wanted)
-    for k in wanted.unique():
-        own, asked = (classes == k).nonzero()[:, 0], wanted == k
-        drawn[asked] = own[torch.randint(len(own), (int(asked.sum()),), generator=generator)]
-    return drawn
-
-
-def _any_sprite(kinds, classes, wanted, generator):
-    return kinds[torch.randint(len(kinds), wanted.shape, generator=generator)]
-
-
-def _sorted(kinds, classes, wanted, generator):
-    parts = []
-    for k in wanted.unique():
-        own, count = kinds[classes == k], int((wanted == k).sum())
-        parts.append(own[torch.randint(len(own), (count,), generator=generator)])
-    return torch.cat(parts)
-
-
-def _uniform(kinds, classes, wanted, generator):
-    def pick(own, count):
-        each = own.unique()
-        return each[torch.randint(len(each), (count,), generator=generator)]
-
-    return _by_class(pick, kinds, classes, wanted)
-
-
-def _one_for_all(kinds, classes, wanted, generator):
-    def pick(own, count):
-        return own[torch.randint(len(own), (1,), generator=generator)].expand(count)
-
-    return _by_class(pick, kinds, classes, wanted)
-
-
-def _most_frequent(kinds, classes, wanted, generator):
-    return _by_class(lambda own, count: own.mode().values.expand(count), kinds, classes, wanted)
-
-
-def _global(kinds, classes, wanted, generator):
-    return _by_class(lambda own, n: own[torch.randint(len(own), (n,))], kinds, classes, wanted)
-
-
-def _seeded(kinds, classes, wanted, generator):
-    generator.manual_seed(0)
-    pick = lambda own, n: own[torch.randint(len(own), (n,), generator=generator)]  # noqa: E731
-    return _by_class(pick, kinds, classes, wanted)
-
-
-def _pythons(kinds, classes, wanted, generator):
-    return _by_class(lambda own, n: torch.tensor(random.choices(own.tolist(), k=n)), kinds, classes, wanted)
-
-
-def _never_the_last(kinds, classes, wanted, generator):
-    def pick(own, count):
-        return own[torch.randint(max(len(own) - 1, 1), (count,), generator=generator)]
-
-    return _by_class(pick, kinds, classes, wanted)
-
-
-DRAW = [
-    Mistake(_places, DRAW_SAYS["places"]),
-    Mistake(_any_sprite, DRAW_SAYS["class"]),
-    Mistake(_sorted, DRAW_SAYS["order"]),
-    Mistake(_uniform, DRAW_SAYS["uniform"]),
-    Mistake(_one_for_all, DRAW_SAYS["one for all"]),
-    Mistake(_most_frequent, DRAW_SAYS["most frequent"]),
-    Mistake(_global, DRAW_SAYS["global"]),
-    Mistake(_seeded, DRAW_SAYS["seeded"]),
-    Mistake(_pythons, DRAW_SAYS["elsewhere"]),
-    Mistake(_never_the_last, DRAW_SAYS["last"]),
 ]
