@@ -135,7 +135,7 @@ def test_the_command_measures_a_checkpoint(tmp_path, capsys):
     labels, errors = torch.eye(5)[torch.arange(70) % 5], []
     others = split_real(load_images("sprites"))[1]
     for images, classes in ((draw(made, labels, "ddim-2", seed=0), labels), (others.images, others.labels)):
-        predict_noise = clipped(guided(better.model, better.schedule, classes), better.schedule)
+        predict_noise = clipped(guided(folded(better.model), better.schedule, classes), better.schedule)
         errors.append(denoising_error(predict_noise, better.schedule, images).mean().item())
     assert table["ddim-2"]["denoising"] == pytest.approx(errors[0] / errors[1], rel=1e-3)
     assert table["ddim-2"]["denoising"] > 2, "it is not trained"
@@ -314,7 +314,7 @@ def test_denoising_error_of_known_data(exact, generator, t):
 def test_denoising_error_orders_what_the_eye_orders(held_out):
     """Real sprites, what the small network drew, and halves that do not belong together."""
     small, better = load_checkpoint("small"), load_checkpoint("better")
-    images, labels = held_out.images[::20], held_out.labels[::20]
+    images, labels = held_out.images[::30], held_out.labels[::30]
     predict_noise = clipped(guided(folded(better.model), better.schedule, labels), better.schedule)
     sets = (
         images,

@@ -8,8 +8,8 @@ from ..progress import done
 LESSONS = {  # the exercises of each in the lesson's order: 1.1, 1.2 ...
     "unet": ("shape_of_d2", "scale_without_context", "places_seen", "count_up", "mended_shortcut"),
     "forward_noising": ("half_way", "missing_root", "noise_further", "added_noise", "mended_schedule"),
-    "training": ("draw_steps", "loss_of_zero", "highest_loss", "rate_factor", "to_picture"),
-    "ddpm_sampling": ("without_noise", "posterior_mean", "choose_frames", "mended_loop"),
+    "training": ("loss", "draw_steps", "highest_loss", "rate_factor", "to_picture"),
+    "ddpm_sampling": ("my_sampler", "without_noise", "posterior_mean", "mended_loop"),
     "context": (
         "weight_zero", "weight_grows", "masked_context", "drop_context", "paper_weight", "combined_noise",
     ),

@@ -1,4 +1,4 @@
-"""What the check of mended_loop asks of an answer, and the wrong ones that people give."""
+"""What the checks of my_sampler and of mended_loop ask of an answer, lesson 04."""
 
 import torch
 from torch import Tensor
@@ -16,6 +16,28 @@ DIVIDED = "The noise is divided by √α_t, too"
 ELSEWHERE = "The noise does not come from `generator`"
 OTHER_STEPS = "The network must be asked once at each t from"
 OTHER_START = "The loop must start from x_T"
+FRACTION = "predict_noise takes the step t, not t / T"
+AT_ONCE = "The loop ends after its first step"
+ONE_FOR_ALL = "All points get the same noise"
+BENT = (
+    "Something cuts or bends the values on the way; a step is a sum of multiples, and points have no bounds."
+)
+ROOTLESS = "The bracket is divided by α_t; its root is missing: √α_t."
+UNDIVIDED = "The division by √α_t is missing, or x_t stands outside of its bracket."
+MULTIPLIED = "The bracket is multiplied by √α_t. Noising did that; the way back divides."
+SCALED = "The factor of x_t is another"
+SHARE_ROOTLESS = (
+    "The share of the predicted noise lacks a root: β_t is divided by √(1 − ᾱ_t), not by 1 − ᾱ_t."
+)
+OUTSIDE = "The predicted noise is not divided by √α_t. Put brackets around the difference, and divide that."
+WHOLE = "All of the predicted noise is taken away in one step: its share is β_t / √(1 − ᾱ_t)."
+ADDED = "The predicted noise is added. A reverse step takes it away."
+SHARE_OF_ROOT = "The share of the predicted noise has √β_t above the line. It is β_t there, without a root."
+SHARE_BETA = "The predicted noise is multiplied by β_t alone; divide it by √(1 − ᾱ_t), too."
+SHARE_ALPHA = "In the share of the predicted noise α_t stands where ᾱ_t belongs: β_t / √(1 − ᾱ_t)."
+DDIM = "That is DDIM's step (lesson 06): it takes the noise that was predicted, and adds none of its own."
+SHARE_LATE = "In the share of the predicted noise ᾱ_{t-1} stands where ᾱ_t belongs."
+SHARE = "The share of the predicted noise is another"
 
 
 def mended_loop(predict_noise, schedule, x_T, generator):
@@ -29,40 +51,84 @@ def mended_loop(predict_noise, schedule, x_T, generator):
 
 
 def test(loop) -> str | None:
-    """Runs the loop with a network that always says 0: what a step changes is then its noise alone."""
+    """Runs the loop on known predictions. What it does to x_t and to the predicted noise is told from two
+    runs that differ in these alone; where both are right, the rest of a step is its noise."""
     schedule = NoiseSchedule.linear(30, 0.005, 0.5)
     x_T = torch.randn(1500, 2, generator=_seeded(0), dtype=torch.float64)
-    seen: list[tuple[int, Tensor]] = []
-
-    def says_zero(x: Tensor, t) -> Tensor:
-        seen.append((int(t), x.clone()))
-        return torch.zeros_like(x)
-
     before = x_T.clone()
-    x_0 = loop(says_zero, schedule, x_T, _seeded(1))
+    times, path = _run(loop, schedule, x_T)
+    x_0 = path[-1]
     if not isinstance(x_0, Tensor) or x_0.shape != x_T.shape:
         return f"The finished points are wanted, a tensor of shape {tuple(x_T.shape)}, got {_kind(x_0)}."
-    times = [t for t, _ in seen]
+    if times and max(times) <= 1 < len(times):
+        return f"{FRACTION}: it divides by T itself. Here it is asked at t = {times[0]:g} and {times[1]:.3f}."
+    if times == [30]:
+        return f"{AT_ONCE}: it is asked once, at t = 30. Is the `return` inside the loop?"
     if times != list(range(30, 0, -1)):
         return f"{OTHER_STEPS} T = 30 down to 1. It was asked {len(times)} times, {_ends(times)}."
     if not torch.equal(x_T, before):
         return "x_T is overwritten, and the caller still needs it: work on new tensors."
-    if not torch.equal(seen[0][1], x_T):
+    if not torch.equal(path[0], x_T):
         return f"{OTHER_START}: the first picture that the network sees is another."
-    complaint = _wrong_noise(schedule, [x for _, x in seen] + [x_0])
+    if x_0.dtype != x_T.dtype:
+        return f"The points come in as {x_T.dtype} and come out as {x_0.dtype}: keep the dtype of x_T."
+    if not torch.equal(x_0, _run(loop, schedule, x_T)[1][-1]):
+        return f"{ELSEWHERE}: two runs with generators of one seed gave different results."
+    moved = [far - near for far, near in zip(_run(loop, schedule, x_T + 1)[1], path)]
+    told = [far - near for far, near in zip(_run(loop, schedule, x_T, says=1.0)[1], path)]
+    complaint = _wrong_mean(schedule, moved, told) or _wrong_noise(schedule, path)
     if complaint:
         return complaint
-    if torch.equal(x_0, loop(says_zero, schedule, x_T, _seeded(2))):
+    if torch.equal(x_0, _run(loop, schedule, x_T, seed=2)[1][-1]):
         return f"{ELSEWHERE}: two generators with different seeds gave the same result."
-    # With the same noise, a prediction that is 1 everywhere must move the end by so much, and not otherwise.
-    moves = torch.zeros((), dtype=torch.float64)
-    for t in range(30, 0, -1):
-        share = schedule.beta[t] / (1 - schedule.alpha_bar[t]).sqrt()
-        moves = (moves - share) / schedule.alpha[t].sqrt()
-    moved = loop(lambda x, t: torch.ones_like(x), schedule, x_T, _seeded(1)) - x_0
-    if not torch.allclose(moved, moves.expand_as(moved), rtol=1e-4):
-        got = moved.mean().item()
-        return f"The mean of the step has changed: noise of 1 moves x_0 by {got:.2f}, not by {moves:.2f}."
+    return None
+
+
+def _run(loop, schedule: NoiseSchedule, x_T: Tensor, says=0.0, seed=1) -> tuple[list, list]:
+    """The steps at which the network was asked, and x_T .. x_0 on the way. It always answers the same."""
+    times, path = [], []
+
+    def predict_noise(x: Tensor, t) -> Tensor:
+        times.append(int(t) if float(t) == int(t) else float(t))
+        path.append(x.clone())
+        return torch.full_like(x, says)
+
+    x_0 = loop(predict_noise, schedule, x_T, _seeded(seed))
+    return times, [*path, x_0]
+
+
+def _wrong_mean(schedule: NoiseSchedule, moved: list[Tensor], told: list[Tensor]) -> str | None:
+    """moved and told: by how much x_T .. x_0 differ where x_T, or each prediction, was larger by 1."""
+    T = schedule.num_steps
+    for t in (T // 2, *range(T, 0, -1)):  # near T some mistakes look alike
+        i, alpha = T - t, schedule.alpha[t]
+        factor = (moved[i + 1] / moved[i]).flatten()
+        if (factor - factor.mean()).abs().max() > 1e-6 * factor.mean().abs():
+            return f"{BENT} At t = {t} the same change of x_t moves some points more than others."
+        if not _near(factor.mean().item(), 1 / alpha.sqrt(), 1e-4):
+            for wanted, says in ((1 / alpha, ROOTLESS), (1.0, UNDIVIDED), (alpha.sqrt(), MULTIPLIED)):
+                if _near(factor.mean().item(), wanted, 1e-4):
+                    return says
+            return (
+                f"{SCALED}: at t = {t} it is multiplied by {factor.mean():.3f}, and 1 / √α_t is "
+                f"{1 / alpha.sqrt():.3f}."
+            )
+        share = (told[i] - told[i + 1] * alpha.sqrt()).mean().item()
+        beta, rest = schedule.beta[t], 1 - schedule.alpha_bar[t]
+        if not _near(share, beta / rest.sqrt(), 1e-4):
+            before = 1 - schedule.alpha_bar[t - 1]
+            for wanted, says in (
+                (beta / rest, SHARE_ROOTLESS), (alpha.sqrt() * beta / rest.sqrt(), OUTSIDE), (1.0, WHOLE),
+                (-beta / rest.sqrt(), ADDED), (beta.sqrt() / rest.sqrt(), SHARE_OF_ROOT), (beta, SHARE_BETA),
+                (beta / before.sqrt(), SHARE_LATE), (beta.sqrt(), SHARE_ALPHA),
+                (rest.sqrt() - (alpha * before).sqrt(), DDIM),
+            ):  # fmt: skip
+                if _near(share, wanted, 1e-4):
+                    return says
+            return (
+                f"{SHARE}: at t = {t} so much of it is taken away: {share:.3f}. β_t / √(1 − ᾱ_t) is "
+                f"{beta / rest.sqrt():.3f}."
+            )
     return None
 
 
@@ -72,6 +138,8 @@ def _wrong_noise(schedule: NoiseSchedule, x: list[Tensor]) -> str | None:
     root = schedule.beta.sqrt()
     noise = {t: x[T - t + 1] - x[T - t] / schedule.alpha[t].sqrt() for t in range(T, 0, -1)}
     size = {t: noise[t].std().item() for t in noise}
+    if max((noise[t] - noise[t][:1]).abs().max() for t in noise) < 1e-9 < noise[2].abs().max():
+        return f"{ONE_FOR_ALL}: z must have the shape of x, or a batch is one sample, moved about."
     if max(size[t] for t in range(2, T)) < 1e-9:
         return f"{NONE}: only the one at t = 1 must go. Without the others the points shrink to an average."
     if size[T] < 1e-9 < size[1]:
@@ -104,8 +172,8 @@ def _wrong_noise(schedule: NoiseSchedule, x: list[Tensor]) -> str | None:
     return None
 
 
-def _near(size: float, wanted: Tensor) -> bool:
-    return abs(size / wanted.item() - 1) < 0.06  # 3,000 draws: 0.06 is more than four deviations
+def _near(size: float, wanted, tolerance=0.06) -> bool:
+    return abs(size / float(wanted) - 1) < tolerance  # 3,000 draws: 0.06 is more than four deviations
 
 
 def _seeded(seed: int) -> torch.Generator:
@@ -118,48 +186,3 @@ def _kind(value) -> str:
 
 def _ends(times: list[int]) -> str:
     return f"at t = {times[0]} to {times[-1]}" if times else "at none"
-
-
-def _loop(draw=torch.randn, deviation=torch.sqrt, noisy=lambda t, T: t > 1, steps=None, inside=False):
-    """The loop with another distribution, size or time of its noise."""
-
-    def wrong(predict_noise, schedule, x_T, generator):
-        x, T = x_T, schedule.num_steps
-        for t in steps(T) if steps else range(T, 0, -1):
-            beta, alpha = schedule.beta[t], schedule.alpha[t]
-            share = beta / (1 - schedule.alpha_bar[t]).sqrt()
-            z = draw(x.shape, generator=generator, dtype=x.dtype) if noisy(t, T) else torch.zeros_like(x)
-            z = deviation(beta) * z / (alpha.sqrt() if inside else 1)
-            x = (x - share * predict_noise(x, t)) / alpha.sqrt() + z
-        return x
-
-    return wrong
-
-
-def _drawn_once(predict_noise, schedule, x_T, generator):
-    z = torch.randn(x_T.shape, generator=generator, dtype=x_T.dtype)
-    return _loop(draw=lambda *args, **kwargs: z)(predict_noise, schedule, x_T, generator)
-
-
-def _own_start(predict_noise, schedule, x_T, generator):
-    x_T = torch.randn(x_T.shape, generator=generator, dtype=x_T.dtype)
-    return mended_loop(predict_noise, schedule, x_T, generator)
-
-
-def _always(t, T):
-    return True
-
-
-MISTAKES = (
-    (_loop(torch.rand, lambda beta: beta, _always), PUSHES),
-    (_loop(deviation=lambda beta: beta, noisy=_always), TOO_WEAK),
-    (_loop(noisy=_always), AT_THE_END),
-    (_loop(noisy=lambda t, T: False), NONE),
-    (_loop(noisy=lambda t, T: t < T), WRONG_END),
-    (_loop(draw=lambda *args, **kwargs: torch.rand(*args, **kwargs) - 0.5), BOUNDED),
-    (_drawn_once, REPEATED),
-    (_loop(inside=True), DIVIDED),
-    (_loop(draw=lambda *args, generator, **kwargs: torch.randn(*args, **kwargs)), ELSEWHERE),
-    (_loop(steps=lambda T: range(T, 1, -1)), OTHER_STEPS),
-    (_own_start, OTHER_START),
-)

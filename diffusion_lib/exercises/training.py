@@ -1,9 +1,10 @@
-"""Exercises of lesson 03: draw t, where the loss is high, the learning rate, an honest display."""
+"""Exercises of lesson 03: the loss, draw t, where the loss is high, the learning rate, an honest display."""
 
 import torch
 
-from ..checks import ChoiceExercise, FunctionExercise, Mistake, NumberExercise, PropertyExercise
-from . import training_draws, training_mistakes
+from ..checks import ChoiceExercise, FunctionExercise, Mistake, PropertyExercise
+from ..training import noise_prediction_loss
+from . import training_draws, training_loss, training_mistakes
 
 
 def rate_factor(step, num_steps, warmup_steps):
@@ -30,6 +31,24 @@ def _picture_cases() -> list[dict]:
     gray = torch.full((1, 1, 4, 6), 0.25, dtype=torch.float64)
     return [{"images": images} for images in (inside, beyond, gray)]
 
+
+loss = FunctionExercise(
+    "training.loss",
+    noise_prediction_loss,
+    training_loss.cases,
+    mistakes=training_loss.MISTAKES,
+    difficulty=2,
+    minutes=8,
+    hints=(
+        "Three lines: the noisy image, the answer, how far it is from the noise. The table has each.",
+        "The network is told t / T, one number for each image, and the context: "
+        "model(x_t, t / schedule.num_steps, context).",
+        "(noise - predicted_noise).square() has a value for each pixel. flatten(start_dim=1) and mean(dim=1) "
+        "leave one for each image.",
+    ),
+    right="Images with a context, points without one, two schedules, the first and the last step, and the "
+    "gradient reaches the network.",
+)
 
 draw_steps = PropertyExercise(
     "training.draw_steps",
@@ -71,32 +90,6 @@ highest_loss = ChoiceExercise(
     ),
     right="The less noise there is, the harder it is to see. A small error there does little harm: the "
     "noise that is taken off is just as faint. The next figure shows it.",
-)
-
-loss_of_zero = NumberExercise(
-    "training.loss_of_zero",
-    1.0,
-    tolerance=0.02,
-    mistakes=[
-        Mistake(0.0, "The mean of ε is 0, but the loss squares it first: it is the mean of ε²."),
-        Mistake(0.5, "There is no factor ½ in this loss: it is the mean of ε², the variance of ε."),
-        Mistake(
-            2.0,
-            "2 is the sum over a point's two coordinates, and the loss takes their mean. (It is also that "
-            "of a network that answers with random noise of its own: 1 + 1.)",
-        ),
-        Mistake(768.0, "768 is the sum over all numbers of a sprite; the loss takes their mean."),
-        Mistake(0.7979, "0.8 is the mean of |ε|, √(2/π). The loss takes squares."),
-    ],
-    difficulty=1,
-    minutes=2,
-    hints=(
-        "With a prediction of 0 the loss is the mean of ε².",
-        "ε is standard normal: its mean is 0, and the mean of its square is its variance.",
-    ),
-    solution="1, the variance of ε. Whoever has a loss of 1 has learned nothing yet.",
-    right="The mean of ε² is the variance of ε. A loss that stays at 1 is that of a network which says "
-    "nothing; a fresh network starts a little above it.",
 )
 
 rate_factor = FunctionExercise(

@@ -36,6 +36,11 @@ def test(answer) -> str | None:
         return "The steps are 0 .. T - 1, here they are 1 .. T: t = 0 is the clean image, and T is missing."
     if low < 1:
         return "t = 0 comes out: that is the clean image, with no noise to predict. Begin at 1."
+    if high > 5:
+        return (
+            f"For num_steps = 4 the step {high} came out. Use the argument `num_steps`, not the T of the "
+            "notebook's schedule."
+        )
     if high > 4:
         return "T + 1 comes out, which the schedule does not have: randint's upper bound is T + 1, no more."
     if high < 4:
@@ -88,6 +93,10 @@ MISTAKES = [
     (_like(0, 1), "t = 0 comes out: that is the clean image"),
     (_like(1, 0), "T never comes out: the upper bound"),
     (_like(1, 2), "T + 1 comes out, which the schedule does not have"),
+    (
+        lambda num_steps, batch_size, generator: _like(1, 1)(500, batch_size, generator),
+        "Use the argument `num_steps`, not the T of the notebook's schedule",
+    ),
     (_like(1, 1, lambda n: n), "the size must be a tuple"),
     (_like(1, 1, lambda n: (n, 1, 1, 1)), "The shape is (4000, 1, 1, 1)"),
     (

@@ -157,7 +157,7 @@ def main(arguments: list[str] | None = None) -> int:
         table[name] |= probe(name, checkpoint.model, checkpoint.schedule, others)
         save_png(options.out / f"{name}.png", sheet(images[shown], columns=8))
         if name in TRAINED:
-            table[name] |= curves(checkpoint)
+            table[name] |= right if name == "right" else curves(checkpoint)
             beside = {} if name == "right" else {"this one": table[name]}
             figure = plot_losses_beside({"right": right} | beside)
             save_figure(options.out / f"{name}-loss.png", figure, dpi=80)

@@ -65,55 +65,6 @@ def at(case):
     return {"schedule": case["schedule"], "t": case["t"] - 1}
 
 
-def rounded_down(steps, num_frames):
-    return [steps[i * (len(steps) - 1) // (num_frames - 1)] for i in range(num_frames)]
-
-
-def by_linspace(steps, num_frames):
-    return [steps[int(i)] for i in torch.linspace(0, len(steps) - 1, num_frames).round()]
-
-
-def by_t(steps, num_frames):
-    T = steps[0].t
-    wanted = {round(T - i * T / (num_frames - 1)) for i in range(num_frames)}
-    return [step for step in steps if step.t in wanted]
-
-
-def as_a_tuple(steps, num_frames):
-    return tuple(rounded_down(steps, num_frames))
-
-
-@pytest.mark.parametrize("answer", [rounded_down, by_linspace, by_t, as_a_tuple])
-def test_frames_may_be_chosen_otherwise(answer):
-    verdict = ddpm_sampling.choose_frames.judge(answer)
-    assert verdict.status == "right", verdict.text
-
-
-def empties_the_list(steps, num_frames):
-    chosen = rounded_down(steps, num_frames)
-    steps.clear()
-    return chosen
-
-
-def twice(steps, num_frames):
-    chosen = rounded_down(steps, num_frames)
-    return chosen[:1] + chosen[:-2] + chosen[-1:] if num_frames > 2 else chosen
-
-
-@pytest.mark.parametrize(
-    ("answer", "words"),
-    [
-        (empties_the_list, "The list that was passed in has changed"),
-        (twice, "A frame comes twice"),
-        (lambda steps, num_frames: [], "A list of 9 steps is wanted"),
-        (lambda steps, num_frames: 9, "A list of 9 steps is wanted, got int."),
-    ],
-)
-def test_other_frames_are_refused(answer, words):
-    verdict = ddpm_sampling.choose_frames.judge(answer)
-    assert verdict.status == "wrong" and words in verdict.text, verdict
-
-
 def by_the_sampler(predict_noise, schedule, x_T, generator):
     return last(sample_ddpm(predict_noise, schedule, x_T, generator=generator))
 
@@ -144,8 +95,9 @@ def by_variance(predict_noise, schedule, x_T, generator):
 
 @pytest.mark.parametrize("answer", [by_the_sampler, with_the_posterior_variance, by_steps, by_variance])
 def test_the_loop_may_be_written_otherwise(answer):
-    verdict = ddpm_sampling.mended_loop.judge(answer)
-    assert verdict.status == "right", verdict.text
+    for exercise in (ddpm_sampling.mended_loop, ddpm_sampling.my_sampler):
+        verdict = exercise.judge(answer)
+        assert verdict.status == "right", verdict.text
 
 
 def ddim(predict_noise, schedule, x_T, generator):
@@ -167,6 +119,17 @@ def with_alpha_bar(predict_noise, schedule, x_T, generator):
     return x
 
 
+def half_of_the_noise_taken(predict_noise, schedule, x_T, generator):
+    return by_steps(lambda x, t: predict_noise(x, t) / 2, schedule, x_T, generator)
+
+
+def shrinking(predict_noise, schedule, x_T, generator):
+    x = x_T
+    for t in range(schedule.num_steps, 0, -1):
+        x = 0.9 * ddpm_step(schedule, x, t, predict_noise(x, t), torch.randn_like(x))
+    return x
+
+
 def twice_the_noise(predict_noise, schedule, x_T, generator):
     x = x_T
     for t in range(schedule.num_steps, 0, -1):
@@ -178,14 +141,18 @@ def twice_the_noise(predict_noise, schedule, x_T, generator):
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (ddim, "No step adds noise now"),
+        (ddim, "That is DDIM's step"),
         (in_place, "x_T is overwritten"),
-        (with_alpha_bar, "The mean of the step has changed"),
+        (with_alpha_bar, "α_t stands where ᾱ_t belongs"),
         (twice_the_noise, "but σ_t is"),
         (lambda predict_noise, schedule, x_T, generator: x_T, "asked 0 times"),
         (lambda *args: sample_ddpm(*args[:3]), "got generator"),
+        (lambda *args: by_steps(*args).float(), "keep the dtype of x_T"),
+        (half_of_the_noise_taken, "so much of it is taken away"),
+        (shrinking, "it is multiplied by"),
     ],
 )
 def test_other_loops_are_refused(answer, words):
-    verdict = ddpm_sampling.mended_loop.judge(answer)
-    assert verdict.status == "wrong" and words in verdict.text, verdict
+    for exercise in (ddpm_sampling.mended_loop, ddpm_sampling.my_sampler):
+        verdict = exercise.judge(answer)
+        assert verdict.status == "wrong" and words in verdict.text, verdict

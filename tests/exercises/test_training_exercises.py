@@ -8,6 +8,7 @@ import torch
 
 from diffusion_lib.data import to_display
 from diffusion_lib.exercises import training
+from diffusion_lib.schedule import add_noise
 
 
 def scaled_and_floored(num_steps, batch_size, generator):
@@ -145,10 +146,35 @@ def test_other_displays_are_refused(answer, words):
     assert verdict.status in ("wrong", "crashed") and words in verdict.text, verdict
 
 
-def test_the_loss_of_saying_nothing_is_measured_to_be_one():
-    noise = torch.randn(100_000, generator=torch.Generator().manual_seed(0))
-    assert training.loss_of_zero.judge(noise.square().mean()).status == "right"
-    other = torch.randn(100_000, generator=torch.Generator().manual_seed(1))
-    assert "1 + 1" in training.loss_of_zero.judge((noise - other).square().mean()).text
-    assert "|ε|" in training.loss_of_zero.judge(noise.abs().mean()).text
-    assert "too large" in training.loss_of_zero.judge(1.5).text
+def step_by_step(model, schedule, x_0, t, noise, context=None):
+    shape = (-1, *[1] * (x_0.ndim - 1))
+    alpha_bar = schedule.alpha_bar[t].float().view(shape)
+    x_t = alpha_bar.sqrt() * x_0 + (1 - alpha_bar).sqrt() * noise
+    gap = model(x_t, t / schedule.num_steps, c=context) - noise
+    return gap.pow(2).mean(dim=tuple(range(1, gap.ndim)))
+
+
+def with_torchs_own(model, schedule, x_0, t, noise, context):
+    predicted = model(add_noise(schedule, x_0, t, noise), t / schedule.num_steps, context)
+    losses = torch.nn.functional.mse_loss(predicted, noise, reduction="none")
+    return torch.stack([one.mean() for one in losses])
+
+
+@pytest.mark.parametrize("answer", [step_by_step, with_torchs_own])
+def test_the_loss_may_be_written_otherwise(answer):
+    verdict = training.loss.judge(answer)
+    assert verdict.status == "right", verdict.text
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda losses: losses.detach(), "carries no gradient"),
+        (lambda losses: losses[:, None], "Wrong shape"),
+        (lambda losses: losses * 1.1, "Wrong values"),
+        (lambda losses: losses.tolist(), "A tensor of shape (5,) is wanted"),
+    ],
+)
+def test_other_losses_are_refused(change, words):
+    verdict = training.loss.judge(lambda **case: change(step_by_step(**case)))
+    assert verdict.status == "wrong" and words in verdict.text, verdict
