@@ -76,6 +76,10 @@ class Exercise:
             record_done(self.key)
         print(verdict.text)
 
+    def yours_or_ours(self, answer):
+        """The answer if it is right, else the reference: what a lesson goes on with."""
+        return answer if self.judge(answer).status == "right" else self.reference
+
     def hint(self) -> None:
         """Prints a hint, a stronger one each time."""
         index = min(self._hints_given, len(self.hints) - 1)
@@ -196,6 +200,8 @@ class ChoiceExercise(Exercise):
             if letter == mistake.answer:
                 return Verdict("wrong", f"Not {letter}. {mistake.says}")
         letters = ", ".join(repr(option) for option in self.options)
+        if not isinstance(answer, str):
+            return Verdict("wrong", f"Put the letter in quotation marks: the answer is one of {letters}.")
         return Verdict("wrong", f"The answer must be one of {letters}, got {answer!r}.")
 
 

@@ -57,8 +57,7 @@ class Sheet:
         self.pixels = pixels
 
     def __repr__(self) -> str:
-        height, width = self.pixels.shape[:2]
-        return f"<Sheet {width}x{height}>"
+        return "<Sheet {1}x{0}>".format(*self.pixels.shape)
 
     def _repr_png_(self) -> bytes:
         buffer = io.BytesIO()
@@ -101,17 +100,18 @@ def plot_points(clouds: dict[str, Tensor], data: Tensor | None = None, arrows=No
     clouds  name -> (N, 2)
     data    points drawn faintly under each panel
     arrows  name -> (N, 2), drawn from the panel's points
-    paths   name -> (num_steps, N, 2): a line for each point, its end at the panel's point
+    paths   name -> (num_steps, N, 2): a line for each point; of up to eight, in colours, ringed at the start
     """
-    figure, axes = plt.subplots(
-        1, len(clouds), figsize=(2.5 * len(clouds), 2.7), squeeze=False, layout="constrained"
-    )
+    size = 2.5 * len(clouds), 2.7
+    figure, axes = plt.subplots(1, len(clouds), figsize=size, squeeze=False, layout="constrained")
     reach = max(1.2, max(float(cloud.abs().max()) for cloud in clouds.values()) * 1.05)
     for panel, (name, cloud) in zip(axes[0], clouds.items()):
         if data is not None:
             panel.scatter(*data.T, s=3, color="0.75")
-        for line in [] if not paths else paths[name].transpose(0, 1):
-            panel.plot(*line.T, color="tab:blue", linewidth=0.6, alpha=0.5)
+        lines = paths[name].transpose(0, 1) if paths else []
+        for number, line in enumerate(lines):
+            few = {"color": f"C{number}", "marker": "o", "markevery": [0], "fillstyle": "none"}
+            panel.plot(*line.T, linewidth=0.7, alpha=0.7, **few if len(lines) <= 8 else {"color": "tab:blue"})
         if arrows:
             panel.quiver(
                 *cloud.T, *arrows[name].T, angles="xy", scale_units="xy", scale=1, color="tab:orange"

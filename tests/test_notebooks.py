@@ -57,6 +57,34 @@ def without_docstrings(code):
     return ast.dump(tree)
 
 
+def reads_and_overwrites(code):
+    """The names that the top level of a cell first reads and then gives another value."""
+    stored, read_first, found = set(), set(), set()
+
+    def visit(node, bound=frozenset()):
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            stored.add(node.name)
+        elif isinstance(node, ast.Lambda):
+            visit(node.body, bound | {argument.arg for argument in node.args.args})
+        elif isinstance(node, ast.Assign):
+            for part in (node.value, *node.targets):
+                visit(part, bound)
+        elif isinstance(node, ast.Name) and node.id not in bound:
+            if isinstance(node.ctx, ast.Load):
+                read_first.update({node.id} - stored)
+            else:
+                found.update({node.id} & read_first)
+                stored.add(node.id)
+        else:
+            for each in getattr(node, "generators", ()):
+                bound = bound | {name.id for name in ast.walk(each.target) if isinstance(name, ast.Name)}
+            for child in ast.iter_child_nodes(node):
+                visit(child, bound)
+
+    visit(ast.parse(code, mode="exec"))
+    return found
+
+
 def hand_built(path):
     """(cell, module, name) for each cell that begins with `# from diffusion_lib...`."""
     for cell in code_cells(path):
@@ -214,3 +242,17 @@ def fix():
 if __name__ == "__main__" and "--fix" in sys.argv:
     sys.path.insert(0, str(ROOT))
     fix()
+
+
+@pytest.mark.parametrize("path", ALL, ids=name_of)
+def test_a_cell_can_be_run_twice(path):
+    """None overwrites a variable that it has read from another cell: the second run would read its own."""
+    for cell in code_cells(path):
+        if "await " not in text(cell):
+            assert not reads_and_overwrites(text(cell)), text(cell)
+
+
+def test_what_a_cell_overwrites_is_found():
+    assert reads_and_overwrites("x = f(noise)\nnoise = 0") == {"noise"}
+    assert reads_and_overwrites("rows = [r + y for r in z]\nz = 1\nr = 2") == {"z"}
+    assert reads_and_overwrites("a = 1\na = a + 1\nfor i in range(3):\n    a += i") == set()

@@ -6,6 +6,7 @@ from torch import Tensor
 from ..checks import ChoiceExercise, FunctionExercise, PropertyExercise
 from ..schedule import NoiseSchedule
 from . import ddim_mistakes as known
+from . import slerp_mistakes
 
 predict_eta = ChoiceExercise(
     "ddim.predict_eta",
@@ -77,7 +78,7 @@ x0_pred = ChoiceExercise(
     why={
         "a": "That makes the frames look right and hides what is wrong: it shifts the colours and leaves the "
         "values too small.",
-        "c": "That factor is divided out already, inside the brackets. Which other one stands before them?",
+        "c": "The line divides by that one already, before the brackets. Which other root stands there?",
         "d": "An unsure guess is blurred or speckled, but its white border is near 1, as in all images. In "
         "these frames it is not.",
     },
@@ -115,14 +116,14 @@ slerp = FunctionExercise(
     slerp,
     _slerp_cases,
     tolerance=1e-4,
-    mistakes=known.SLERP,
+    mistakes=slerp_mistakes.SLERP,
     right="The ends are a and b, and the angle grows evenly between them, for each image on its own.",
     hints=(
         "First the angle: its cosine is the dot product over both lengths, for each image on its own. "
         "Flatten all but the batch.",
         "The weights are sin((1 - fraction) * angle) / sin(angle) for a and "
         "sin(fraction * angle) / sin(angle) for b.",
-        "Before it multiplies images, the angle needs the shape (batch, 1, 1, 1): "
+        "Before it multiplies a, the angle needs as many axes as a, (batch, 1, ..., 1): "
         "angle.view(-1, *[1] * (a.ndim - 1)).",
     ),
     difficulty=3,
@@ -148,7 +149,7 @@ sigma_hat = FunctionExercise(
     "ddim.sigma_hat",
     sigma_hat,
     _sigma_cases,
-    mistakes=known.SIGMA_HAT,
+    mistakes=slerp_mistakes.SIGMA_HAT,
     right="It is sqrt(beta_t) over one step, and it keeps its meaning over many.",
     hints=(
         "alpha_bar_t / alpha_bar_next is the share of the variance that the steps from t_next to t keep.",

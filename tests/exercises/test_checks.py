@@ -83,10 +83,25 @@ def test_each_way_to_be_wrong_has_its_own_words(exercise):
         (lambda x, factor: (x * factor).tolist(), "wrong", "A tensor of shape (2, 3) is wanted, got list."),
         (lambda x, factor: x * factor + 0.01, "wrong", "where they differ most"),
         (lambda x, factor: x * torch.nan, "wrong", "nan stands"),
-        (lambda wrong_name: wrong_name, "crashed", "unexpected keyword argument"),
+        (lambda one: one, "crashed", "takes 1 positional argument but 2 were given"),
     ):
         got = judge(exercise, answer)
         assert got[0] == status and words in got[1], (got, words)
+
+
+def test_the_parameters_may_have_other_names(exercise):
+    assert judge(exercise, lambda tensor, by: tensor * by)[0] == "right"
+    assert judge(exercise, lambda *both: both[0] * both[1])[0] == "right"
+    assert judge(exercise, torch.mul)[0] == "right", "a function of C has no signature"
+
+
+def test_a_lesson_goes_on_with_what_is_right(exercise):
+    def mine(x, factor):
+        return factor * x
+
+    assert exercise.yours_or_ours(mine) is mine
+    for other in (..., added):
+        assert exercise.yours_or_ours(other) is exercise.reference
 
 
 def test_a_lost_gradient_is_named():
@@ -113,6 +128,7 @@ def test_choices():
     assert judge(exercise, " B ")[0] == "right"
     assert judge(exercise, "a") == ("wrong", "Not a. It falls.")
     assert judge(exercise, "c")[1] == "The answer must be one of 'a', 'b', got 'c'."
+    assert "in quotation marks: the answer is one of 'a', 'b'" in judge(exercise, torch.eye(2))[1]
     assert judge(exercise, 3)[0] == "wrong" and judge(exercise, ...)[0] == "not attempted"
     with pytest.raises(ValueError, match="must say why"):
         ChoiceExercise("test.choice", {"a": "up", "b": "down"}, "b", {}, **COMMON)
