@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from ..checks import ChoiceExercise, FunctionExercise, NumberExercise, PropertyExercise
+from . import context_dropout
 from . import context_mistakes as known
 
 weight_zero = ChoiceExercise(
@@ -46,7 +47,7 @@ weight_grows = ChoiceExercise(
         "a": "At first that is so; then there is a price. The push goes to where the class is plain: the "
         "unusual sprites of a class, which lie near another one, are left out, and far on so is all data.",
         "c": "With an exact network weight 1 would be all one needs. A small network is not exact: it may "
-        "heed the context too little, and a larger weight makes up for that. Section 6 has another reason.",
+        "heed the context too little, and a larger weight makes up for that. (Another reason comes below.)",
         "d": "A weight below 1 does that. Above 1 the difference that the context makes is amplified.",
     },
     right="Some of it helps a network that is not exact; more of it costs variety, at first very little, and "
@@ -62,20 +63,21 @@ weight_grows = ChoiceExercise(
 
 paper_weight = NumberExercise(
     "context.paper_weight",
-    4,
+    1.5,
     tolerance=1e-6,
     mistakes=[
         known.Mistake(
-            3, "The paper's w is 0 for plain conditioning, this course's weight is 1: they differ."
+            2.5, "The paper's w is 0 for plain conditioning, this course's weight is 1: they differ."
         ),
-        known.Mistake(2, "The wrong way: the weight here is larger than the paper's w, not smaller."),
+        known.Mistake(3.5, "The wrong way: the paper's w is smaller than the weight here, not larger."),
+        known.Mistake(-1.5, "Too far: plain conditioning, weight 1 here, is w = 0 there."),
     ],
-    right="(1 + w) ε(x, c) − w ε(x, ∅) = ε(x, ∅) + (1 + w) (ε(x, c) − ε(x, ∅)), so weight = 1 + w = 4.",
+    right="(1 + w) ε(x, c) − w ε(x, ∅) = ε(x, ∅) + (1 + w) (ε(x, c) − ε(x, ∅)), so 1 + w = weight = 2.5.",
     hints=(
         "Write both formulas as: something times ε(x, c) plus something times ε(x, ∅).",
         "Here ε(x, c) is multiplied by the weight itself. And there?",
     ),
-    solution="weight = 1 + w = 4",
+    solution="w = weight - 1 = 1.5",
     difficulty=1,
     minutes=3,
 )
@@ -111,77 +113,11 @@ masked_context = FunctionExercise(
 )
 
 
-def drop_context(context: Tensor, probability: float, generator: torch.Generator) -> Tensor:
-    """The context (batch, K), each row zeroed with this probability."""
-    keep = torch.rand(len(context), 1, generator=generator) >= probability  # 1 = keep
-    return context * keep
-
-
-def _test_drop(answer) -> str | None:
-    generator, p = torch.Generator().manual_seed(1), 0.2
-    context = torch.rand(4000, 5, generator=generator) + 0.5  # dense rows: part of one can be missing
-    before = context.clone()
-    try:
-        got = answer(context, p, torch.Generator().manual_seed(0))
-    except RuntimeError as error:
-        if "must match the size" in str(error):
-            return known.DROP_SAYS["along"]
-        raise
-    if not isinstance(got, Tensor):
-        return f"A tensor (batch, K) is wanted, got {type(got).__name__}."
-    if not torch.equal(context, before):
-        return known.DROP_SAYS["in place"]
-    if got.shape != context.shape:
-        return known.DROP_SAYS["mask" if got.shape[:1] == context.shape[:1] else "rows gone"]
-    zero = (got == 0).float().mean(dim=1)
-    dropped, share = zero == 1, (zero == 1).float().mean().item()
-    if bool(((zero > 0) & (zero < 1)).any()):
-        return known.DROP_SAYS["element"]
-    kept, whole = got[~dropped], context[~dropped]
-    if len(kept) and torch.allclose(kept, -whole):
-        return known.DROP_SAYS["negated"]
-    if len(kept) and torch.allclose(kept, whole / (1 - p)):
-        return known.DROP_SAYS["rescaled"]
-    if len(kept) and not torch.equal(kept, whole):
-        return "The rows that stay have changed: they must be what they were, to the last bit."
-    if share in (0, 1):
-        return known.DROP_SAYS["whole batch"]
-    if abs(share - (1 - p)) < 0.04:
-        return known.DROP_SAYS["flipped"]
-    if bool(dropped[: int(dropped.sum())].all()):
-        return known.DROP_SAYS["first"]
-    return _test_draws(answer, context, p, dropped, share)
-
-
-def _test_draws(answer, context: Tensor, p: float, dropped: Tensor, share: float) -> str | None:
-    """Does it draw afresh each time, from the generator that it gets, for small batches and any p?"""
-    generator = torch.Generator().manual_seed(2)
-    first, second = (answer(context, p, generator) for _ in range(2))
-    if torch.equal(first, second):  # the frame seeds the global generator before each call
-        moved = not torch.equal(generator.get_state(), torch.Generator().manual_seed(2).get_state())
-        return known.DROP_SAYS["seeded" if moved else "global"]
-    if 0.5 < share < 0.65:
-        return known.DROP_SAYS["gaussian"]
-    small = torch.cat([answer(context[:3], p, generator) for _ in range(400)])
-    for name, got in (("4,000 images", dropped), ("batches of three", (small == 0).all(dim=1))):
-        share = got.float().mean().item()
-        if abs(share - p) > 0.04:
-            return f"With probability {p}, {share:.0%} of the contexts were dropped in {name}."
-    if not torch.equal(answer(context, 0.0, generator), context):
-        return "With probability 0 no context may be dropped, and none changed."
-    if bool(answer(context, 1.0, generator).any()):
-        return "With probability 1 each context must become a row of zeros."
-    double = context[:8].double()
-    if answer(double, p, generator).dtype != torch.float64:
-        return "The result must keep the context's dtype: a float64 context came back as another type."
-    return None
-
-
 drop_context = PropertyExercise(
     "context.drop_context",
-    drop_context,
-    _test_drop,
-    mistakes=known.DROP,
+    context_dropout.drop_context,
+    context_dropout.test,
+    mistakes=context_dropout.DROP,
     right="Whole rows, the right share of them, drawn from the generator that was passed; the others "
     "unchanged.",
     hints=(
