@@ -26,7 +26,7 @@ one = _quiz(
     ("Compare the eight of a row. They began from different noise.",
      "Which part of a reverse step keeps the samples apart?"),
     "Without the noise of the reverse step all samples of a class drift to the same mean. What tells: how "
-    "far they are apart, next to nothing, and the digit that is an average of digits.",
+    "far they are apart, next to nothing, and the distance. (The accuracy is fooled by averages of digits.)",
 )  # fmt: skip
 
 two = _quiz(
