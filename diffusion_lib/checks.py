@@ -169,6 +169,7 @@ class PropertyExercise(Exercise):
             called.append(result)
             return result
 
+        watched.__wrapped__ = answer  # for a test that looks at the answer itself
         try:
             complaint = self.test(watched)
             verdict = Verdict("wrong", complaint) if complaint else self._accept()

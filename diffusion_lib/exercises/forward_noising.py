@@ -154,6 +154,6 @@ mended_schedule = PropertyExercise(
         "too late: alpha[0] is already in all the others.",
         "Set beta[0] = 0 before alpha is made, or divide alpha_bar by alpha[0].",
     ),
-    right="alpha_bar[0] is 1, alpha_bar[t] is the product of alpha_1 .. alpha_t, for two schedules, and each "
-    "beta is as it was.",
+    right="alpha_bar[0] is 1, alpha_bar[t] is the product of alpha_1 .. alpha_t, for two schedules, and "
+    "the betas are a line as before.",
 )

@@ -83,7 +83,8 @@ NOISE_FURTHER = [
     (_by_kept(lambda schedule, s, t: schedule.alpha_bar[t - s]),
      "ᾱ_{t-s} is the product of the first t − s steps. Those from s + 1 to t are other ones, and noisier."),
     (_by_kept(lambda schedule, s, t: schedule.alpha_bar[s] / schedule.alpha_bar[t]),
-     "The fraction is upside down: it is above 1, and the root of 1 minus it is not a number."),
+     "The result is not a number: there is a root of something negative. The share that the steps keep lies "
+     "between 0 and 1. Is a fraction upside down, or a difference taken the wrong way round?"),
     (_by_kept(lambda schedule, s, t: schedule.alpha[s + 1 : t].prod()),
      "The product stops one step early: a slice leaves its end out. The steps s + 1 .. t are "
      "alpha[s + 1 : t + 1]."),
@@ -102,6 +103,10 @@ NOISE_FURTHER = [
     (_jump(_root, lambda before, after: (1 - after).sqrt() - (1 - before).sqrt()),
      "Deviations are not subtracted: variances add up, and the noise in x_s shrinks on the way. The two "
      "squared factors must add up to 1."),
+    (_jump(_root, lambda before, after: 1 - (after / before).sqrt()),
+     "The noise's factor is 1 − √kept. It is √(1 − kept): first subtract, then take the root."),
+    (_jump(_rest, _root),
+     "The two factors have changed places: the root of what is kept belongs to x_s."),
     (_steps(lambda noise: noise),
      "Each step adds the same noise again, so the noise piles up far too strongly. The steps' noises are "
      "independent, and together they make one noise, added once."),
@@ -137,6 +142,18 @@ def _last_axis(schedule, x_0, x_t, t):
 def _last_axis_float64(schedule, x_0, x_t, t):
     alpha_bar = schedule.alpha_bar[t]
     return (x_t - alpha_bar.sqrt() * x_0) / (1 - alpha_bar).sqrt()
+
+
+def _half_shaped(image):
+    """One of the two factors goes through per_image, and the other does not."""
+
+    def wrong(schedule, x_0, x_t, t):
+        root, deviation = schedule.alpha_bar[t].sqrt(), _deviation(schedule.alpha_bar[t])
+        as_it_is = (deviation if image else root).to(x_0.dtype)
+        root, deviation = (per_image(root, x_0), as_it_is) if image else (as_it_is, per_image(deviation, x_0))
+        return (x_t - root * x_0) / deviation
+
+    return wrong
 
 
 def _divided_by_beta(schedule, x_0, x_t, t):
@@ -200,6 +217,12 @@ ADDED_NOISE = [
     (_last_axis_float64,
      "The numbers, one for each image, were lined up with the last axis, the columns of pixels. Give them "
      "the shape (batch, 1, 1, 1) and the image's dtype first: per_image does both."),
+    (_half_shaped(True),
+     "The image's part is shaped rightly, the divisor is not: give it to per_image, too, or its numbers line "
+     "up with the columns of pixels."),
+    (_half_shaped(False),
+     "The divisor is shaped rightly, the image's factor is not: give it to per_image, too, or its numbers "
+     "line up with the columns of pixels."),
     (_double,
      "The values are right, but float32 images come back as float64: the schedule's numbers must first take "
      "the image's dtype, as per_image does."),

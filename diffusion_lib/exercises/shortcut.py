@@ -1,11 +1,13 @@
 """An exercise of lesson 01: the shortcut that was made anew at each call, mended."""
 
+import inspect
 import math
 
 import torch
 from torch import Tensor, nn
 
-from ..checks import Mistake, PropertyExercise
+from ..checks import NOTHING_RETURNED, Mistake, PropertyExercise
+from ..outcomes import is_untouched
 from ..unet import ResidualConvBlock
 
 
@@ -28,7 +30,7 @@ SAYS = {
     "forward. Make the layer in __init__ and only call it in forward.",
     "unregistered": "The shortcut's weights are not among the parameters, so no optimizer trains them and no "
     "checkpoint holds them. Assign the layer itself to an attribute in __init__, not a list of it.",
-    "extra": "For equal channel counts the input itself is the shortcut, without more parameters.",
+    "extra": "For equal channel counts the input itself is the shortcut: make no layer there.",
     "forgotten": "The output is what self.block gives: the shortcut is not added.",
     "no root": "The sum is not divided by sqrt(2), so its variance grows with each such block.",
     "half": "The sum is divided by 2. Two independent parts of equal variance have a sum of twice that "
@@ -41,18 +43,33 @@ SAYS = {
     "alone": "The output is the shortcut alone: self.block(x) is not added.",
     "conv1": "That is the library's block, whose shortcut is the output of conv1. Here a 1 x 1 convolution "
     "of the input x is wanted, made in __init__.",
+    "no forward": "The class has no `forward` of its own: look at its spelling, and at its indentation. It "
+    "stands beside __init__, not inside of it.",
+    "instance": "Pass the class itself, without calling it: the check makes blocks of several sizes.",
+    "training": "In training mode the output is another one than (shortcut + self.block(x)) / sqrt(2).",
     "values": "The output is not (shortcut + self.block(x)) / sqrt(2).",
 }
 
 
 def judge_shortcut(answer) -> str | None:
     """What is wrong with a class like ShortcutBlock, in a sentence, or None."""
+    made = inspect.unwrap(answer)  # the frame wraps it
+    if isinstance(made, nn.Module):
+        return SAYS["instance"]
+    forward = getattr(made, "forward", None)
+    if forward is nn.Module.forward:
+        return SAYS["no forward"]
     for in_channels, out_channels in ((3, 8), (8, 8), (8, 4)):
         block = answer(in_channels, out_channels).eval()
         x = torch.randn(2, in_channels, 6, 6, generator=torch.Generator().manual_seed(1))
         first = block(x)
-        if first is None:
+        if first is None and is_untouched(forward):
             raise NotImplementedError
+        if first is None:
+            return NOTHING_RETURNED
+        if first.shape != (2, out_channels, 6, 6):
+            sizes = f"For {in_channels} channels in and {out_channels} out"
+            return f"{sizes} the output has shape {tuple(first.shape)}, {(2, out_channels, 6, 6)} is wanted."
         if not isinstance(getattr(block, "block", None), ResidualConvBlock) or block.block.is_res:
             return SAYS["block"]
         if not torch.equal(first, block(x)):
@@ -63,6 +80,9 @@ def judge_shortcut(answer) -> str | None:
         complaint = _compare(block, x, first, extra, in_channels == out_channels)
         if complaint:
             return SAYS[complaint]
+        block.train()
+        if _compare(block, x, block(x), extra, in_channels == out_channels):
+            return SAYS["training"]
     return None
 
 

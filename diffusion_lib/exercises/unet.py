@@ -131,12 +131,32 @@ count_up = FunctionExercise(
         Mistake(_count(norm=0), "Too few: each BatchNorm2d has a weight and a bias for each channel."),
         Mistake(
             _count(norm=1),
-            "Too few: a BatchNorm2d has a weight and a bias for each channel, not one of them.",
+            "Too few, by 4 * out_channels: there are four BatchNorm2d, and each has a weight and a bias for "
+            "each channel.",
         ),
         Mistake(
             _count(norm=4),
             "Too many: BatchNorm's running mean and variance are buffers. They are saved, but not trained, "
             "and parameters() leaves them out.",
+        ),
+        Mistake(
+            _count(convs=2, norm=0),
+            "Too few: there are two ResidualConvBlocks with two convolutions each, so four, and a "
+            "BatchNorm2d follows each of them.",
+        ),
+        Mistake(
+            lambda in_channels, out_channels: (
+                _count()(in_channels, out_channels) - out_channels + in_channels
+            ),
+            "The bias of ConvTranspose2d has a number for each channel that comes out, not that goes in.",
+        ),
+        Mistake(
+            lambda in_channels, out_channels: _count(norm=0)(in_channels, out_channels) + 8,
+            "BatchNorm2d has a weight and a bias for each channel, not two numbers in all.",
+        ),
+        Mistake(
+            lambda in_channels, out_channels: _count(norm=4)(in_channels, out_channels) + 4,
+            "That is all of state_dict(): BatchNorm's averages and its counter are saved, not trained.",
         ),
         Mistake(
             _count(convs=2),

@@ -193,3 +193,52 @@ def test_the_numbers_and_letters_are_those_of_torch():
     assert exercises.shape_of_d2.judge(" B ").status == "right"
     assert "'a', 'b', 'c', 'd'" in exercises.shape_of_d2.judge("e").text
     assert exercises.scale_without_context.judge("c").status == "right"
+
+
+class Misspelt(nn.Module):
+    def __init__(self, in_channels, out_channels):
+        super().__init__()
+        self.block = ResidualConvBlock(in_channels, out_channels)
+
+    def foward(self, x):
+        return x
+
+
+class Forgetful(ShortcutBlock):
+    def forward(self, x):
+        (self.shortcut(x) + self.block(x)) / math.sqrt(2)
+
+
+class Stacked(ShortcutBlock):
+    def forward(self, x):
+        return torch.cat((self.shortcut(x), self.block(x)), dim=1)
+
+
+class OnlyInEval(ShortcutBlock):
+    def forward(self, x):
+        return self.block(x) if self.training else super().forward(x)
+
+
+class Untouched(nn.Module):
+    def __init__(self, in_channels, out_channels):
+        super().__init__()
+        self.block = ResidualConvBlock(in_channels, out_channels)
+        ...
+
+    def forward(self, x): ...
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "words"),
+    [
+        (Misspelt, "wrong", "has no `forward` of its own: look at its spelling"),
+        (Forgetful, "wrong", "is its `return` missing?"),
+        (Stacked, "wrong", "For 3 channels in and 8 out the output has shape (2, 16, 6, 6), (2, 8, 6, 6) is"),
+        (OnlyInEval, "wrong", "In training mode the output is another one"),
+        (ShortcutBlock(3, 8), "wrong", "Pass the class itself, without calling it"),
+        (Untouched, "not attempted", "Not attempted yet"),
+    ],
+)
+def test_classes_that_are_not_finished(answer, status, words):
+    verdict = exercises.mended_shortcut.judge(answer)
+    assert verdict.status == status and words in verdict.text, verdict
