@@ -202,7 +202,7 @@ class ChoiceExercise(Exercise):
                 return Verdict("wrong", f"Not {letter}. {mistake.says}")
         letters = ", ".join(repr(option) for option in self.options)
         if not isinstance(answer, str):
-            return Verdict("wrong", f"Put the letter in quotation marks: the answer is one of {letters}.")
+            return Verdict("wrong", f"A letter in quotation marks is wanted, one of {letters}.")
         return Verdict("wrong", f"The answer must be one of {letters}, got {answer!r}.")
 
 

@@ -6,6 +6,7 @@ sheet-NNNNNN.png    samples after so many steps, a row for each of at most ten c
 losses.png          the loss by epoch and by t
 """
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,21 +33,26 @@ def held(out: Path, resume: bool, by_me: bool = True) -> Iterator[None]:
     that would be overwritten: `resume` alone takes up a run. Of several processes of one training all check
     the folder, and one holds it: by_me.
     """
-    there = next(path for path in (out, *out.parents) if path.exists())
-    if not there.is_dir():
+    there = next((path for path in (out, *out.parents) if path.exists()), None)
+    if there is not None and not there.is_dir():
         raise ValueError(f"--out must be a folder, and {there} is a file")
     out.mkdir(parents=True, exist_ok=True)
-    if (out / STATE).exists() and not resume:
-        raise ValueError(f"{out / STATE} is there already: add --resume to go on, or choose another --out")
-    if (out / MODEL).exists() and not resume:  # its state was deleted
-        raise ValueError(f"{out / MODEL} is there already: choose another --out")
     lock = FileLock(out / ".lock", timeout=0)
     try:
         if by_me:
             lock.acquire()
     except Timeout as error:
         raise ValueError(f"{out} is in use by another training: wait, or choose another --out") from error
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.ENOTSUP):  # a file system without locks
+            raise
     try:
+        if (out / STATE).exists() and not resume:
+            raise ValueError(
+                f"{out / STATE} is there already: add --resume to go on, or choose another --out"
+            )
+        if (out / MODEL).exists() and not resume:  # its state was deleted
+            raise ValueError(f"{out / MODEL} is there already: choose another --out")
         for left_over in out.glob("*.[0-9]*.tmp") if by_me else ():  # of a run killed while it saved
             left_over.unlink()
         yield

@@ -123,7 +123,7 @@ def run_in_folder(
     num_steps = options.epochs * check_arguments(
         model, data, options.epochs, options.batch_size, options.learning_rate, options.context_dropout,
         options.ema_decay, processes.count,
-    )  # now, and not under an empty progress bar  # fmt: skip
+    )  # fmt: skip
     steps = train(
         model.to(device), schedule, data, num_epochs=options.epochs, batch_size=options.batch_size,
         learning_rate=options.learning_rate, warmup_steps=options.warmup_steps, seed=options.seed,
@@ -139,7 +139,7 @@ def run_in_folder(
     start, average, step = time.monotonic(), None, None
     progress = tqdm(total=num_steps * options.batch_size, initial=done * options.batch_size, unit="img",
                     unit_scale=True, desc=str(options.out), dynamic_ncols=True, smoothing=0.02,
-                    disable=not is_first)  # fmt: skip
+                    disable=not is_first, delay=1e-3)  # none before the first step  # fmt: skip
     with StopOnSignal() as stop, progress:
         for step in steps:
             average = step.loss if average is None else 0.98 * average + 0.02 * step.loss

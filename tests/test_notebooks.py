@@ -58,30 +58,53 @@ def without_docstrings(code):
 
 
 def reads_and_overwrites(code):
-    """The names that the top level of a cell first reads and then gives another value."""
+    """The names that the top level of a cell first reads and then gives another value.
+
+    What a function of the cell reads counts as read where the function stands, for it may be called there.
+    """
     stored, read_first, found = set(), set(), set()
 
+    def store(name):
+        found.update({name} & read_first)
+        stored.add(name)
+
     def visit(node, bound=frozenset()):
-        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-            stored.add(node.name)
-        elif isinstance(node, ast.Lambda):
-            visit(node.body, bound | {argument.arg for argument in node.args.args})
-        elif isinstance(node, ast.Assign):
-            for part in (node.value, *node.targets):
+        if isinstance(node, (ast.FunctionDef, ast.Lambda)):
+            arguments = node.args
+            for default in (*arguments.defaults, *filter(None, arguments.kw_defaults)):
+                visit(default, bound)
+            own = {a.arg for a in ast.walk(arguments) if isinstance(a, ast.arg)}
+            own |= {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+            own |= {n.name for n in ast.walk(node) if isinstance(n, ast.FunctionDef)}
+            loads = {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+            read_first.update(loads - own - bound - stored)
+            if isinstance(node, ast.FunctionDef):
+                store(node.name)
+        elif isinstance(node, ast.ClassDef):
+            store(node.name)
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            for alias in node.names:
+                stored.add((alias.asname or alias.name).split(".")[0])  # it stays what it is
+        elif isinstance(node, (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.NamedExpr, ast.For)):
+            if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
+                read_first.update({node.target.id} - stored)
+            first = node.iter if isinstance(node, ast.For) else node.value
+            for part in filter(None, (first, *getattr(node, "targets", [getattr(node, "target", None)]))):
+                visit(part, bound)
+            for part in (*getattr(node, "body", ()), *getattr(node, "orelse", ())):
                 visit(part, bound)
         elif isinstance(node, ast.Name) and node.id not in bound:
             if isinstance(node.ctx, ast.Load):
                 read_first.update({node.id} - stored)
             else:
-                found.update({node.id} & read_first)
-                stored.add(node.id)
+                store(node.id)
         else:
             for each in getattr(node, "generators", ()):
                 bound = bound | {name.id for name in ast.walk(each.target) if isinstance(name, ast.Name)}
             for child in ast.iter_child_nodes(node):
                 visit(child, bound)
 
-    visit(ast.parse(code, mode="exec"))
+    visit(ast.parse(code.replace("await ", ""), mode="exec"))
     return found
 
 
@@ -248,11 +271,26 @@ if __name__ == "__main__" and "--fix" in sys.argv:
 def test_a_cell_can_be_run_twice(path):
     """None overwrites a variable that it has read from another cell: the second run would read its own."""
     for cell in code_cells(path):
-        if "await " not in text(cell):
-            assert not reads_and_overwrites(text(cell)), text(cell)
+        assert not reads_and_overwrites(text(cell)), text(cell)
 
 
-def test_what_a_cell_overwrites_is_found():
-    assert reads_and_overwrites("x = f(noise)\nnoise = 0") == {"noise"}
-    assert reads_and_overwrites("rows = [r + y for r in z]\nz = 1\nr = 2") == {"z"}
-    assert reads_and_overwrites("a = 1\na = a + 1\nfor i in range(3):\n    a += i") == set()
+@pytest.mark.parametrize(
+    ("code", "names"),
+    [
+        ("x = f(noise)\nnoise = 0", {"noise"}),
+        ("rows = [r + y for r in z]\nz = 1\nr = 2", {"z"}),
+        ("x += 1", {"x"}),
+        ("x: int = x + 1", {"x"}),
+        ("print(x := x + 1)", {"x"}),
+        ("for x in x: pass", {"x"}),
+        ("def f(): return noise\ny = f()\nnoise = 1", {"noise"}),
+        ("def draw(s=seed): pass\nseed = 3", {"seed"}),
+        ("f = lambda a=noise: a\nnoise = 1", {"noise"}),
+        ("y = f(x)\ndef f(a): pass", {"f"}),
+        ("a = 1\na = a + 1\nfor i in range(3):\n    a += i", set()),
+        ("def f(a):\n    b = a\n    return b\nb = f(1)", set()),
+        ("import x\ny = x.z\nz = lambda x: x", set()),
+    ],
+)
+def test_what_a_cell_overwrites_is_found(code, names):
+    assert reads_and_overwrites(code) == names

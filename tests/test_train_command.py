@@ -248,7 +248,8 @@ def test_two_trainings_do_not_share_a_folder(data, whole, tmp_path, capsys):
     """Nor do they wait for each other. (That a killed one gives its folder free is seen above.)"""
     with run_folder.held(tmp_path, resume=False):
         (tmp_path / "run.safetensors.12.tmp").touch()  # of the one that is running
-        assert main(command(data, tmp_path, "--resume")[3:]) == 1
+        for more in ([], ["--resume"]):
+            assert main(command(data, tmp_path, *more)[3:]) == 1
         assert f"{tmp_path} is in use by another training: wait, or" in capsys.readouterr().err
         with run_folder.held(tmp_path, resume=False, by_me=False):
             pass  # another process of the same training
@@ -295,6 +296,7 @@ def test_files_of_others_are_left_alone(data, tmp_path):
         (["--learning-rate", "1e30"], "error: the"),
         (["--save-every", "0"], "error: --save-every must be at least 1"),
         (["--device", "cpu:x"], "error: device must be auto or one of cpu"),
+        (["--class-rate", "-1"], "error: class_rate must be"),
     ],
 )
 def test_bad_arguments_get_one_sentence(data, tmp_path, more, message, capsys):

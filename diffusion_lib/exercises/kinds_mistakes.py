@@ -19,6 +19,7 @@ DRAW_SAYS = {
     "elsewhere": "Two generators of one seed give different kinds: does NumPy or Python draw them?",
     "absent": "It stops at a class of which there are no sprites here. Go through the classes that are "
     "wanted: wanted.unique().",
+    "first": "The first sprite of a class is never drawn: places begin at 0.",
     "last": "The last sprite of a class is never drawn: torch.randint(n, ...) already stops below n.",
 }
 
@@ -92,6 +93,13 @@ def _five_classes(kinds, classes, wanted, generator):
     return drawn
 
 
+def _never_the_first(kinds, classes, wanted, generator):
+    def pick(own, count):
+        return own[torch.randint(min(1, len(own) - 1), len(own), (count,), generator=generator)]
+
+    return _by_class(pick, kinds, classes, wanted)
+
+
 def _never_the_last(kinds, classes, wanted, generator):
     def pick(own, count):
         return own[torch.randint(max(len(own) - 1, 1), (count,), generator=generator)]
@@ -110,5 +118,6 @@ DRAW = [
     Mistake(_seeded, DRAW_SAYS["seeded"]),
     Mistake(_pythons, DRAW_SAYS["elsewhere"]),
     Mistake(_five_classes, DRAW_SAYS["absent"]),
+    Mistake(_never_the_first, DRAW_SAYS["first"]),
     Mistake(_never_the_last, DRAW_SAYS["last"]),
 ]

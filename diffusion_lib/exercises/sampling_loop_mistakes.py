@@ -49,6 +49,28 @@ def _of_numpy(shape, generator, dtype):
     return torch.from_numpy(np.random.standard_normal(tuple(shape)))
 
 
+def _one_for_each(shape, generator, dtype):
+    return torch.randn(shape[0], 1, generator=generator, dtype=dtype)
+
+
+def _like_x_T(predict_noise, schedule, x_T, generator):
+    return mended_loop(predict_noise, schedule, torch.randn_like(x_T), generator)
+
+
+def _always_shown(predict_noise, schedule, x_T, generator):
+    return mended_loop(lambda x, t: predict_noise(x_T, t), schedule, x_T, generator)
+
+
+def _always_from(predict_noise, schedule, x_T, generator):
+    return _loop(mean=lambda x, *others: _by_bracket(x_T, *others))(predict_noise, schedule, x_T, generator)
+
+
+def _cut_each_time(predict_noise, schedule, x_T, generator):
+    return _loop(mean=lambda *parts: _by_bracket(*parts).clamp(-1, 1))(
+        predict_noise, schedule, x_T, generator
+    )
+
+
 def _cut(predict_noise, schedule, x_T, generator):
     return mended_loop(predict_noise, schedule, x_T, generator).clamp(-1, 1)
 
@@ -99,5 +121,10 @@ MISTAKES = (
     ),
     (_loop(draw=_of_numpy), f"{says.ELSEWHERE}: two runs"),
     (_cut, says.BENT),
+    (_cut_each_time, f"{says.BENT} At t = 15"),
+    (_like_x_T, f"{says.OTHER_START}: the first"),
+    (_loop(draw=_one_for_each), says.ONE_FOR_EACH),
+    (_always_shown, says.ALWAYS_SHOWN),
+    (_always_from, says.ALWAYS_FROM),
     (lambda *asked: last(sample_ddim(*asked[:3], num_steps=asked[1].num_steps)), says.DDIM),
 )

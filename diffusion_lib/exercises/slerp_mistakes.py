@@ -130,7 +130,8 @@ SIGMA_HAT = [
     ),
     Mistake(
         _root(lambda s, ab, t, after: 1 - ab[after] / ab[t]),
-        "t and t_next are swapped: alpha_bar is larger at t_next, and the root of a negative number is none.",
+        "Not a number: the root of something negative. alpha_bar is larger at t_next: is a ratio or a "
+        "difference the wrong way round?",
     ),
     Mistake(
         _root(lambda s, ab, t, after: s.beta[t]), "That is sqrt(beta_t), right for t_next = t - 1 alone."

@@ -11,7 +11,7 @@ def draw_steps(num_steps, batch_size, generator):
 def test(answer) -> str | None:
     """The first thing wrong with a function that draws t, in a sentence; None if there is nothing."""
     try:
-        drawn = answer(num_steps=4, batch_size=4000, generator=torch.Generator().manual_seed(0))
+        drawn = answer(4, 4000, torch.Generator().manual_seed(0))
     except TypeError as error:
         if "randint() received an invalid combination" in str(error):
             return "torch.randint takes low, high and the size in this order, and the size must be a tuple."
@@ -38,8 +38,8 @@ def test(answer) -> str | None:
         return "t = 0 comes out: that is the clean image, with no noise to predict. Begin at 1."
     if high > 5:
         return (
-            f"For num_steps = 4 the step {high} came out. Use the argument `num_steps`, not the T of the "
-            "notebook's schedule."
+            f"For num_steps = 4 the step {high} came out. The largest is the argument `num_steps`, whatever "
+            "T the notebook's schedule has."
         )
     if high > 4:
         return "T + 1 comes out, which the schedule does not have: randint's upper bound is T + 1, no more."
@@ -54,18 +54,18 @@ def test(answer) -> str | None:
 
 def _test_generator(answer) -> str | None:
     generator = torch.Generator().manual_seed(1)
-    first, state = answer(num_steps=500, batch_size=16, generator=generator), torch.get_rng_state()
+    first, state = answer(500, 16, generator), torch.get_rng_state()
     torch.manual_seed(0)
     if not torch.equal(state, torch.get_rng_state()):
         return (
             "The generator is not used: the numbers come from torch's global one, so no run can be repeated."
         )
-    if torch.equal(first, answer(num_steps=500, batch_size=16, generator=generator)):
+    if torch.equal(first, answer(500, 16, generator)):
         return "Two calls gave the same steps: the numbers must come from the generator that is passed in."
-    again = answer(num_steps=500, batch_size=16, generator=torch.Generator().manual_seed(1))
+    again = answer(500, 16, torch.Generator().manual_seed(1))
     if not torch.equal(first, again):
         return "The same seed gave other steps: draw all numbers from the generator."
-    long = answer(num_steps=500, batch_size=20000, generator=generator)
+    long = answer(500, 20000, generator)
     if (long.min(), long.max()) != (1, 500):
         return f"For T = 500 the steps run from {long.min()} to {long.max()}: 1 to 500 is wanted."
     return None
@@ -95,7 +95,7 @@ MISTAKES = [
     (_like(1, 2), "T + 1 comes out, which the schedule does not have"),
     (
         lambda num_steps, batch_size, generator: _like(1, 1)(500, batch_size, generator),
-        "Use the argument `num_steps`, not the T of the notebook's schedule",
+        "The largest is the argument `num_steps`",
     ),
     (_like(1, 1, lambda n: n), "the size must be a tuple"),
     (_like(1, 1, lambda n: (n, 1, 1, 1)), "The shape is (4000, 1, 1, 1)"),

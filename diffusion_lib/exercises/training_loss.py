@@ -129,6 +129,10 @@ MISTAKES = [
         "A loss for each pixel. Take their mean for each image: flatten(start_dim=1), then mean(dim=1).",
     ),
     Mistake(
+        _loss(of=lambda gap: gap.square().mean(dim=(1, 2, 3))),
+        "Right for images alone: points (batch, 2) have no axes 2 and 3. flatten(start_dim=1) serves both.",
+    ),
+    Mistake(
         _loss(of=lambda gap: _mean(gap.abs())),
         "These are absolute differences. Only the square has the mean as its best answer (section 3); they "
         "have the median.",

@@ -128,7 +128,7 @@ def test_choices():
     assert judge(exercise, " B ")[0] == "right"
     assert judge(exercise, "a") == ("wrong", "Not a. It falls.")
     assert judge(exercise, "c")[1] == "The answer must be one of 'a', 'b', got 'c'."
-    assert "in quotation marks: the answer is one of 'a', 'b'" in judge(exercise, torch.eye(2))[1]
+    assert "in quotation marks is wanted, one of 'a', 'b'" in judge(exercise, torch.eye(2))[1]
     assert judge(exercise, 3)[0] == "wrong" and judge(exercise, ...)[0] == "not attempted"
     with pytest.raises(ValueError, match="must say why"):
         ChoiceExercise("test.choice", {"a": "up", "b": "down"}, "b", {}, **COMMON)

@@ -93,7 +93,20 @@ def by_variance(predict_noise, schedule, x_T, generator):
     return x
 
 
-@pytest.mark.parametrize("answer", [by_the_sampler, with_the_posterior_variance, by_steps, by_variance])
+def with_numbers_of_32_bits(predict_noise, schedule, x_T, generator):
+    beta, alpha, alpha_bar = schedule.beta.float(), schedule.alpha.float(), schedule.alpha_bar.float()
+    x = x_T
+    for t in range(schedule.num_steps, 0, -1):
+        z = torch.randn(x.shape, generator=generator) if t > 1 else 0
+        mean = (x - beta[t] / (1 - alpha_bar[t]).sqrt() * predict_noise(x, t)) / alpha[t].sqrt()
+        x = mean + beta[t].sqrt() * z
+    return x
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [by_the_sampler, with_the_posterior_variance, by_steps, by_variance, with_numbers_of_32_bits],
+)
 def test_the_loop_may_be_written_otherwise(answer):
     for exercise in (ddpm_sampling.mended_loop, ddpm_sampling.my_sampler):
         verdict = exercise.judge(answer)

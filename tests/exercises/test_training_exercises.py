@@ -50,7 +50,7 @@ def test_t_may_be_drawn_otherwise(answer):
     ],
 )
 def test_other_draws_are_refused(change, words):
-    verdict = training.draw_steps.judge(lambda **case: change(by_weights(**case)))
+    verdict = training.draw_steps.judge(lambda *case: change(by_weights(*case)))
     assert verdict.status == "wrong" and words in verdict.text, verdict
 
 
