@@ -71,8 +71,8 @@ def _difference(wanted, got, tolerance: float) -> str | None:
             if a != b:
                 a, b = (tuple(a), tuple(b)) if name == "shape" else (a, b)
                 return f"Wrong {name}: {b}, {a} is wanted."
-        if wanted.requires_grad and not got.requires_grad:
-            return "The values are right or near, but the result carries no gradient: something detaches it."
+        if wanted.requires_grad and not got.requires_grad and _equal(wanted, got, tolerance):
+            return "The values are right, but the result carries no gradient: something detaches it."
     elif isinstance(wanted, (list, tuple)):
         if not isinstance(got, (list, tuple)):
             return f"A {type(wanted).__name__} of {len(wanted)} is wanted, got {type(got).__name__}."

@@ -7,6 +7,8 @@ from ..schedule import NoiseSchedule
 
 PUSHES = "The noise of a step has a mean above 0, so each step pushes all pixels up"
 TOO_WEAK = "the noise has the deviation β_t where √β_t belongs"
+TOO_WEAK_TILDE = "The noise has the deviation β̃_t, which is the posterior's variance: take its root."
+ALL_OF_IT = "The noise has the deviation √(1 − ᾱ_t), that of all the noise in x_t. A step adds √β_t."
 AT_THE_END = "There is still noise in the last step"
 NONE = "No step adds noise"
 BOUNDED = "The noise is uniform"
@@ -15,6 +17,7 @@ REPEATED = "Each step adds the same noise again"
 DIVIDED = "The noise is divided by √α_t, too"
 ELSEWHERE = "The noise does not come from `generator`"
 OTHER_STEPS = "The network must be asked once at each t from"
+OTHER_T = "T is that of the argument, schedule.num_steps, here 30, and not the notebook's"
 OTHER_START = "The loop must start from x_T"
 FRACTION = "predict_noise takes the step t, not t / T"
 AT_ONCE = "The network is asked only once, at t = 30"
@@ -27,6 +30,7 @@ BENT = (
 )
 ROOTLESS = "The bracket is divided by α_t; its root is missing: √α_t."
 UNDIVIDED = "The division by √α_t is missing, or x_t stands outside of its bracket."
+WITH_BAR = "It divides by √ᾱ_t, which goes all the way to the clean image. One step divides by √α_t."
 MULTIPLIED = "The bracket is multiplied by √α_t. Noising did that; the way back divides."
 SCALED = "The factor of x_t is another"
 SHARE_ROOTLESS = (
@@ -59,7 +63,14 @@ def test(loop) -> str | None:
     schedule = NoiseSchedule.linear(30, 0.005, 0.5)
     x_T = torch.randn(1500, 2, generator=_seeded(7), dtype=torch.float64)  # another seed than the frame's
     before = x_T.clone()
-    times, path = _run(loop, schedule, x_T)
+    try:
+        times, path = _run(loop, schedule, x_T)
+    except _OtherT as error:
+        return str(error)
+    except IndexError as error:
+        if "out of bounds" not in str(error):
+            raise
+        return f"{OTHER_T}: its arrays have 31 entries."
     x_0 = path[-1]
     if not isinstance(x_0, Tensor) or x_0.shape != x_T.shape:
         return f"The finished points are wanted, a tensor of shape {tuple(x_T.shape)}, got {_kind(x_0)}."
@@ -71,12 +82,12 @@ def test(loop) -> str | None:
         return f"{OTHER_STEPS} T = 30 down to 1. It was asked {len(times)} times, {_ends(times)}."
     if not torch.equal(x_T, before):
         return "x_T is overwritten, and the caller still needs it: work on new tensors."
+    if path[0].dtype != x_T.dtype or x_0.dtype != x_T.dtype:
+        return f"The points come in as {x_T.dtype}, and do not stay so: keep the dtype of x_T."
     if not torch.equal(path[0], x_T):
         return f"{OTHER_START}: the first picture that the network sees is another."
     if torch.equal(path[-2], x_T):
         return f"{ALWAYS_SHOWN}: x must change in the loop."
-    if x_0.dtype != x_T.dtype:
-        return f"The points come in as {x_T.dtype} and come out as {x_0.dtype}: keep the dtype of x_T."
     if not torch.equal(x_0, _run(loop, schedule, x_T)[1][-1]):
         return f"{ELSEWHERE}: two runs with generators of one seed gave different results."
     moved = [far - near for far, near in zip(_run(loop, schedule, x_T + 1)[1], path)]
@@ -89,12 +100,20 @@ def test(loop) -> str | None:
     return None
 
 
+class _OtherT(Exception):
+    """The loop has begun at another step than the schedule's last one."""
+
+
 def _run(loop, schedule: NoiseSchedule, x_T: Tensor, says=0.0, seed=1) -> tuple[list, list]:
     """The steps at which the network was asked, and x_T .. x_0 on the way. It always answers the same."""
     times, path = [], []
 
     def predict_noise(x: Tensor, t) -> Tensor:
+        if isinstance(t, Tensor) and t.shape == (len(x),) and (t == t[0]).all():
+            t = t[0]  # a step for each point
         times.append(int(t) if float(t) == int(t) else float(t))
+        if times[0] > schedule.num_steps:
+            raise _OtherT(f"{OTHER_T}: t = {times[0]} was asked for.")
         path.append(x.clone())
         return torch.full_like(x, says)
 
@@ -113,7 +132,10 @@ def _wrong_mean(schedule: NoiseSchedule, moved: list[Tensor], told: list[Tensor]
         if not (factor - factor.mean()).abs().max() <= 1e-6 * factor.mean().abs():  # also where it is NaN
             return f"{BENT} At t = {t} the same change of x_t moves some points more than others."
         if not _near(factor.mean().item(), 1 / alpha.sqrt(), 1e-4):
-            for wanted, says in ((1 / alpha, ROOTLESS), (1.0, UNDIVIDED), (alpha.sqrt(), MULTIPLIED)):
+            for wanted, says in (
+                (1 / alpha, ROOTLESS), (1.0, UNDIVIDED), (alpha.sqrt(), MULTIPLIED),
+                (1 / schedule.alpha_bar[t].sqrt(), WITH_BAR),
+            ):  # fmt: skip
                 if _near(factor.mean().item(), wanted, 1e-4):
                     return says
             return (
@@ -167,9 +189,12 @@ def _wrong_noise(schedule: NoiseSchedule, x: list[Tensor]) -> str | None:
             f"Nearly: {TOO_WEAK}. At t = {middle} it is {size[middle]:.3f} instead of {root[middle]:.3f}; "
             "β is a variance, its root is the deviation."
         )
+    posterior = root * ((1 - schedule.alpha_bar.roll(1)) / (1 - schedule.alpha_bar)).sqrt()
+    for wanted, says in ((posterior.square(), TOO_WEAK_TILDE), ((1 - schedule.alpha_bar).sqrt(), ALL_OF_IT)):
+        if all(_near(size[t], wanted[t]) for t in (2, middle, T)):
+            return says
     if all(_near(size[t], root[t] / schedule.alpha[t].sqrt()) for t in (2, middle, T)):
         return f"{DIVIDED}: it is added after the division, outside the bracket."
-    posterior = root * ((1 - schedule.alpha_bar.roll(1)) / (1 - schedule.alpha_bar)).sqrt()
     for wanted in (root, posterior):
         if all(_near(size[t], wanted[t]) for t in range(2, T + 1)):
             break

@@ -3,7 +3,8 @@
 import numpy as np
 import torch
 
-from ..samplers import last, sample_ddim
+from ..samplers import ddpm_step, last, sample_ddim, sample_ddpm
+from ..schedule import NoiseSchedule, predict_clean
 from . import sampling_loop as says
 from .sampling_loop import mended_loop
 
@@ -71,6 +72,30 @@ def _cut_each_time(predict_noise, schedule, x_T, generator):
     )
 
 
+def _with_bar(predict_noise, schedule, x_T, generator):
+    x = x_T
+    for t in range(schedule.num_steps, 0, -1):
+        x = predict_clean(schedule, x, t, predict_noise(x, t))
+        x = x + schedule.beta[t].sqrt() * torch.randn(x.shape, generator=generator, dtype=x.dtype) * (t > 1)
+    return x
+
+
+def _with_deviation(deviation_at):
+    def wrong(predict_noise, schedule, x_T, generator):
+        x = x_T
+        for t in range(schedule.num_steps, 0, -1):
+            z = torch.randn(x.shape, generator=generator, dtype=x.dtype)
+            mean = ddpm_step(schedule, x, t, predict_noise(x, t), torch.zeros_like(x))
+            x = mean + deviation_at(schedule, t) * z * (t > 1)
+        return x
+
+    return wrong
+
+
+_posterior_squared = _with_deviation(lambda s, t: (1 - s.alpha_bar[t - 1]) / (1 - s.alpha_bar[t]) * s.beta[t])
+_all_of_it = _with_deviation(lambda s, t: (1 - s.alpha_bar[t]).sqrt())
+
+
 def _cut(predict_noise, schedule, x_T, generator):
     return mended_loop(predict_noise, schedule, x_T, generator).clamp(-1, 1)
 
@@ -121,6 +146,15 @@ MISTAKES = (
     ),
     (_loop(draw=_of_numpy), f"{says.ELSEWHERE}: two runs"),
     (_cut, says.BENT),
+    (_loop(steps=lambda T: range(500, 0, -1)), f"{says.OTHER_T}: its"),
+    (
+        lambda *asked: last(sample_ddpm(asked[0], NoiseSchedule.linear(500), asked[2])),
+        f"{says.OTHER_T}: t = 500",
+    ),
+    (_with_bar, says.WITH_BAR),
+    (_posterior_squared, says.TOO_WEAK_TILDE),
+    (_all_of_it, says.ALL_OF_IT),
+    (lambda *asked: mended_loop(*asked[:2], asked[2].float(), asked[3]), "keep the dtype of x_T"),
     (_cut_each_time, f"{says.BENT} At t = 15"),
     (_like_x_T, f"{says.OTHER_START}: the first"),
     (_loop(draw=_one_for_each), says.ONE_FOR_EACH),

@@ -29,9 +29,9 @@ def cases() -> list[dict]:
         (NoiseSchedule.linear(20, 0.005, 0.5), (1, 6, 6), True),
         (NoiseSchedule.linear(500, 2e-4, 0.04), (2,), False),
     ):
-        x_0, noise = torch.randn(2, 5, *shape, generator=generator)
-        t = torch.randint(1, schedule.num_steps + 1, (5,), generator=generator)
-        t[:2] = torch.tensor([1, schedule.num_steps])
+        x_0, noise = (part.clone() for part in torch.randn(2, 5, *shape, generator=generator))
+        t = torch.randint(1, schedule.num_steps // 2, (5,), generator=generator)
+        t[:2] = torch.tensor([1, schedule.num_steps if told else 7])  # points: T is not among them
         context = torch.eye(3)[torch.tensor([0, 2, 1, 1, 0])] if told else None
         case = {"model": _Echo(shape[0]), "schedule": schedule, "x_0": x_0, "t": t, "noise": noise}
         made.append(case | {"context": context})
@@ -59,6 +59,25 @@ def _noised(of_image, of_noise, shift=0):
         return per_image(of_image(alpha_bar), x_0) * x_0 + per_image(of_noise(alpha_bar), x_0) * noise
 
     return noisy
+
+
+def _four_axes(model, schedule, x_0, t, noise, context=None):
+    alpha_bar = schedule.alpha_bar[t].to(x_0.dtype).view(-1, 1, 1, 1)
+    x_t = alpha_bar.sqrt() * x_0 + (1 - alpha_bar).sqrt() * noise
+    predicted = model(x_t, t / schedule.num_steps, context)
+    return _mean((noise - predicted).square())
+
+
+def _in_float64(of_noise):
+    def noisy(schedule, x_0, t, noise):
+        alpha_bar = schedule.alpha_bar[t].view(-1, *[1] * (x_0.ndim - 1))
+        return alpha_bar.sqrt() * x_0 + of_noise(alpha_bar) * noise
+
+    return _loss(noisy)
+
+
+def _unasked(model, schedule, x_0, t, noise, context=None):
+    return _mean((noise - add_noise(schedule, x_0, t, noise)).square())
 
 
 def _untold(model, schedule, x_0, t, noise, context=None):
@@ -96,6 +115,33 @@ MISTAKES = [
     Mistake(
         _loss(told=lambda t, T: t.float()),
         "The network is told the step t itself: it wants t / T, between 0 and 1.",
+    ),
+    Mistake(
+        _loss(told=lambda t, T: t / t.max()),
+        "The network is told t divided by the largest t of the batch. Divide by T, schedule.num_steps.",
+    ),
+    Mistake(
+        _loss(told=lambda t, T: t / 500),
+        "t is divided by 500, which is the T of this notebook's schedule: take schedule.num_steps.",
+    ),
+    Mistake(
+        _four_axes,
+        "Right for images alone: view(-1, 1, 1, 1) makes four axes, and points have two. per_image and "
+        "add_noise fit both.",
+    ),
+    Mistake(
+        _in_float64(lambda bar: (1 - bar).sqrt()),
+        "The values are right, but in float64, as the schedule's are: per_image and add_noise bring its "
+        "numbers to the dtype of the images.",
+    ),
+    Mistake(
+        _in_float64(lambda bar: 1 - bar),
+        "Two faults: the noise is multiplied by 1 − ᾱ_t without its root, and the schedule's float64 makes "
+        "the result float64.",
+    ),
+    Mistake(
+        _unasked,
+        "The network is never asked: its answer, model(x_t, t / T, context), is compared with the noise.",
     ),
     Mistake(
         _loss(told=lambda t, T: (t - 1) / T),

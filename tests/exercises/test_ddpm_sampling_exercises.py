@@ -103,9 +103,25 @@ def with_numbers_of_32_bits(predict_noise, schedule, x_T, generator):
     return x
 
 
+def with_a_step_for_each(predict_noise, schedule, x_T, generator):
+    x = x_T
+    for t in range(schedule.num_steps, 0, -1):
+        t = torch.full((len(x),), t)
+        z = torch.randn(x.shape, generator=generator, dtype=x.dtype)
+        x = ddpm_step(schedule, x, t, predict_noise(x, t), z)
+    return x
+
+
 @pytest.mark.parametrize(
     "answer",
-    [by_the_sampler, with_the_posterior_variance, by_steps, by_variance, with_numbers_of_32_bits],
+    [
+        with_a_step_for_each,
+        by_the_sampler,
+        with_the_posterior_variance,
+        by_steps,
+        by_variance,
+        with_numbers_of_32_bits,
+    ],
 )
 def test_the_loop_may_be_written_otherwise(answer):
     for exercise in (ddpm_sampling.mended_loop, ddpm_sampling.my_sampler):
