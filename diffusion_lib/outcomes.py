@@ -83,7 +83,8 @@ def _difference(wanted, got, tolerance: float) -> str | None:
     if isinstance(wanted, Tensor) and wanted.is_floating_point() and wanted.numel() > 1:
         worst = int((wanted - got).abs().flatten().nan_to_num(torch.inf).argmax())
         a, b = wanted.flatten()[worst].item(), got.flatten()[worst].item()
-        return f"Wrong values: where they differ most, {b:.4g} stands and {a:.4g} is wanted."
+        digits = next((n for n in range(4, 17) if f"{a:.{n}g}" != f"{b:.{n}g}"), 17)
+        return f"Wrong values: where they differ most, {b:.{digits}g} stands and {a:.{digits}g} is wanted."
     text = f"Wrong value: {_short(got)}, {_short(wanted)} is wanted."
     if isinstance(wanted, (list, tuple)):
         at = next(i for i, (a, b) in enumerate(zip(wanted, got)) if not _equal(a, b, tolerance))
@@ -118,6 +119,8 @@ def _short(value) -> str:
     if isinstance(value, Tensor):
         return f"{[round(x, 4) if isinstance(x, float) else x for x in value.flatten().tolist()]}"
     value = value.item() if isinstance(value, np.number) else value
+    if value is None:
+        return "None"
     text = (
         repr(value)
         if isinstance(value, (int, float, str, bool, list, tuple))

@@ -31,6 +31,8 @@ def test(answer) -> str | None:
         return DROP_SAYS["in place"]
     if got.shape != context.shape:
         return DROP_SAYS["mask" if got.shape[:1] == context.shape[:1] else "rows gone"]
+    if got.dtype != context.dtype:
+        return f"The result must keep the context's dtype, {context.dtype}, and is {got.dtype}."
     zero = (got == 0).float().mean(dim=1)
     dropped, share = zero == 1, (zero == 1).float().mean().item()
     if bool(((zero > 0) & (zero < 1)).any()):
@@ -42,6 +44,10 @@ def test(answer) -> str | None:
         return DROP_SAYS["rescaled"]
     if len(kept) and not torch.equal(kept, whole):
         return "The rows that stay have changed: they must be what they were, to the last bit."
+    if share == 0:
+        generator = torch.Generator().manual_seed(3)
+        if all(torch.equal(answer(context[:3], p, generator), context[:3]) for _ in range(40)):
+            return DROP_SAYS["nothing"]
     if share in (0, 1):
         return DROP_SAYS["whole batch"]
     if abs(share - (1 - p)) < 0.04:
@@ -120,6 +126,11 @@ def _first_ones(context, probability, generator):
     return context * keep[:, None]
 
 
+def _copy_lost(context, probability, generator):
+    context.masked_fill(_draw(context, probability, generator), 0)
+    return context
+
+
 def _pythons(context, probability, generator):
     return context * torch.tensor([random.random() >= probability for _ in context])[:, None]
 
@@ -159,6 +170,7 @@ DROP_SAYS = {
     "flipped": "The mask is the wrong way round: as many are kept as should be dropped. 1 = keep is "
     "torch.rand(...) >= probability.",
     "first": "Always the first images are dropped, without a draw: the same ones can be unlucky every time.",
+    "nothing": "Nothing is dropped: the context comes back as it was. Is the changed copy what you return?",
     "seeded": "Two calls in a row drop the same images: the generator is seeded anew inside. Only draw "
     "from it.",
     "global": "The generator is not used: another seed of it drops the same images. Pass it to torch.rand.",
@@ -181,6 +193,7 @@ DROP = [
     Mistake(_first_ones, DROP_SAYS["first"]),
     Mistake(_seeded, DROP_SAYS["seeded"]),
     Mistake(_global_generator, DROP_SAYS["global"]),
+    Mistake(_copy_lost, DROP_SAYS["nothing"]),
     Mistake(_pythons, DROP_SAYS["elsewhere"]),
     Mistake(_gaussian, DROP_SAYS["gaussian"]),
 ]

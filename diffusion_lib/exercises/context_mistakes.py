@@ -142,6 +142,24 @@ COMBINE = [
         lambda without, with_contexts, weights: without + _difference(without, with_contexts, weights - 1),
         "w − 1 stands where w belongs: at weight 1 a wish is to count once, as in plain conditioning.",
     ),
+    Mistake(
+        lambda without, with_contexts, weights: without + (
+            weights.view(-1, 1, 1, 1) * (with_contexts - without)
+        ).sum(dim=0),
+        "The weights need five axes, (K, 1, 1, 1, 1): with four they line up with the images of the batch.",
+    ),
+    Mistake(
+        lambda without, with_contexts, weights: without + weights[-1] * (with_contexts[-1] - without),
+        "Only the last wish counts: each difference must be added to what is there already.",
+    ),
+    Mistake(
+        lambda without, with_contexts, weights: (
+            (1 + _as_column(weights, with_contexts)) * with_contexts
+            - _as_column(weights, with_contexts) * without
+        ).sum(dim=0),
+        "That is the paper's form, for one wish, summed: `without` is then in the sum once for each wish, "
+        "and 1 + w stands where w belongs.",
+    ),
     Mistake(_first_alone, "Only the first wish counts: is the `return` inside the loop?"),
     Mistake(_summed_weights, "Each difference gets the sum of all weights: first multiply, then sum."),
     Mistake(

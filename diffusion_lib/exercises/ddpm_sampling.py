@@ -63,6 +63,7 @@ posterior_mean = FunctionExercise(
     "ddpm_sampling.posterior_mean",
     reverse_mean.posterior_mean,
     reverse_mean.cases,
+    tolerance=5e-4,  # in float32 1 - alpha_bar loses that much at t = 1
     mistakes=reverse_mean.MISTAKES,
     difficulty=2,
     minutes=8,

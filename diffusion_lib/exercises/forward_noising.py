@@ -4,7 +4,7 @@ import torch
 
 from ..checks import ChoiceExercise, FunctionExercise, Mistake, PropertyExercise
 from ..schedule import NoiseSchedule, add_noise, per_image
-from . import lab_schedule, noising_mistakes
+from . import added_noise_mistakes, lab_schedule, noising_mistakes
 
 
 def _named(mistakes) -> list[Mistake]:
@@ -120,7 +120,7 @@ added_noise = FunctionExercise(
     added_noise,
     _added_cases,
     tolerance=2e-4,  # near t = 1 the rounding of a float32 x_t is divided by 0.01
-    mistakes=_named(noising_mistakes.ADDED_NOISE),
+    mistakes=_named(added_noise_mistakes.ADDED_NOISE),
     difficulty=2,
     minutes=6,
     hints=(

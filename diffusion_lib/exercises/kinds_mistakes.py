@@ -8,7 +8,10 @@ from ..checks import Mistake
 
 DRAW_SAYS = {
     "places": "These are places in the data, not kinds: look up the kind of the sprite in that place.",
-    "class": "Some kinds are not of the class that was wanted: draw among the sprites of that class alone.",
+    "class": "Some kinds are not of the class that was wanted: draw among the sprites of that class alone, "
+    "and let `wanted` say where they go.",
+    "one class": "Only one class is filled: is the `return` inside the loop?",
+    "always first": "It is always the kind of the first sprite of the class: nothing is drawn.",
     "order": "The kinds are right but sorted by class: each must stand in the place of its wish.",
     "uniform": "All kinds of a class come equally often. In the data one may be far more frequent: draw a "
     "sprite and take its kind.",
@@ -58,6 +61,18 @@ def _uniform(kinds, classes, wanted, generator):
         return each[torch.randint(len(each), (count,), generator=generator)]
 
     return _by_class(pick, kinds, classes, wanted)
+
+
+def _first_of_each(kinds, classes, wanted, generator):
+    return torch.stack([kinds[classes == k][0] for k in wanted])
+
+
+def _return_in_loop(kinds, classes, wanted, generator):
+    drawn = torch.full_like(wanted, -100)
+    for k in wanted.unique():
+        own, asked = kinds[classes == k], wanted == k
+        drawn[asked] = own[torch.randint(len(own), (int(asked.sum()),), generator=generator)]
+        return drawn
 
 
 def _one_for_all(kinds, classes, wanted, generator):
@@ -113,6 +128,8 @@ DRAW = [
     Mistake(_sorted, DRAW_SAYS["order"]),
     Mistake(_uniform, DRAW_SAYS["uniform"]),
     Mistake(_one_for_all, DRAW_SAYS["one for all"]),
+    Mistake(_first_of_each, DRAW_SAYS["always first"]),
+    Mistake(_return_in_loop, DRAW_SAYS["one class"]),
     Mistake(_most_frequent, DRAW_SAYS["most frequent"]),
     Mistake(_global, DRAW_SAYS["global"]),
     Mistake(_seeded, DRAW_SAYS["seeded"]),

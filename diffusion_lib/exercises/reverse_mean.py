@@ -32,6 +32,18 @@ def _of_noisy(beta, alpha, bar, before):
     return alpha.sqrt() * (1 - before) / (1 - bar)
 
 
+def _early(*names):
+    """The mean with beta, alpha or both taken one step too early."""
+
+    def wrong(schedule, x_t, t, predicted_clean):
+        beta = schedule.beta[t - 1 if "beta" in names else t]
+        alpha = schedule.alpha[t - 1 if "alpha" in names else t]
+        known = beta, alpha, schedule.alpha_bar[t], schedule.alpha_bar[t - 1]
+        return _of_clean(*known) * predicted_clean + _of_noisy(*known) * x_t
+
+    return wrong
+
+
 def _one_early(schedule, x_t, t, predicted_clean):
     return _mean(_of_clean, _of_noisy)(schedule, x_t, t - 1, predicted_clean)
 
@@ -146,6 +158,25 @@ MISTAKES = [
             lambda b, a, bar, before: ((1 - before) / (1 - bar)).sqrt(),
         ),
         "That keeps all of the noise that is left, which is DDIM's step (lesson 06). Eq. 7 keeps less.",
+    ),
+    Mistake(
+        _early("beta"),
+        "β_{t-1} stands where β_t belongs: schedule.beta[t].",
+    ),
+    Mistake(
+        _early("alpha"),
+        "α_{t-1} stands where α_t belongs: schedule.alpha[t].",
+    ),
+    Mistake(
+        _early("alpha", "beta"),
+        "β_{t-1} and α_{t-1} stand where β_t and α_t belong.",
+    ),
+    Mistake(
+        _mean(
+            lambda b, a, bar, before: a.sqrt() * b / (1 - bar),
+            lambda b, a, bar, before: a.sqrt() * (1 - a) / (1 - bar),
+        ),
+        "α_t stands where ᾱ_{t-1} belongs, twice: schedule.alpha_bar[t - 1].",
     ),
     Mistake(
         _unstable,

@@ -28,6 +28,10 @@ SAYS = {
     "block": "Keep self.block as it stands in the stub: the check compares with what it gives.",
     "fresh": "The same input gives two different outputs in eval mode: something is drawn at random in "
     "forward. Make the layer in __init__ and only call it in forward.",
+    "late": "The shortcut is made at the first call of forward. An optimizer that was made before does not "
+    "have its weights: make it in __init__.",
+    "overwritten": "The input x is overwritten: nn.Identity gives x itself. Write a + b, not a += b.",
+    "cut off": "No gradient reaches self.block: something detaches its output, so it never trains.",
     "unregistered": "The shortcut's weights are not among the parameters, so no optimizer trains them and no "
     "checkpoint holds them. Assign the layer itself to an attribute in __init__, not a list of it.",
     "extra": "For equal channel counts the input itself is the shortcut: make no layer there.",
@@ -61,7 +65,9 @@ def judge_shortcut(answer) -> str | None:
         return SAYS["no forward"]
     for in_channels, out_channels in ((3, 8), (8, 8), (8, 4)):
         block = answer(in_channels, out_channels).eval()
+        before = {name for name, _ in block.named_parameters()}
         x = torch.randn(2, in_channels, 6, 6, generator=torch.Generator().manual_seed(1))
+        as_it_was = x.clone()
         first = block(x)
         if first is None and is_untouched(forward):
             raise NotImplementedError
@@ -72,6 +78,10 @@ def judge_shortcut(answer) -> str | None:
             return f"{sizes} the output has shape {tuple(first.shape)}, {(2, out_channels, 6, 6)} is wanted."
         if not isinstance(getattr(block, "block", None), ResidualConvBlock) or block.block.is_res:
             return SAYS["block"]
+        if not torch.equal(x, as_it_was):
+            return SAYS["overwritten"]
+        if before != {name for name, _ in block.named_parameters()}:
+            return SAYS["late"]
         if not torch.equal(first, block(x)):
             return SAYS["fresh"]
         extra = {name: p for name, p in block.named_parameters() if not name.startswith("block.")}
@@ -116,7 +126,10 @@ def _compare(block: nn.Module, x: Tensor, got: Tensor, extra: dict[str, Tensor],
             return complaint
     if not torch.allclose(got, (shortcut + convolved) / math.sqrt(2), atol=1e-5):
         return "values"
-    got.square().sum().backward()
+    if got.requires_grad:
+        got.square().sum().backward()
+    if any(p.grad is None for p in block.block.parameters()):
+        return "cut off"
     return "detached" if any(p.grad is None for p in extra.values()) else None
 
 
@@ -164,6 +177,18 @@ class _AroundConv2(ShortcutBlock):
         return _right(self.block.conv1(x), self.block(x))
 
 
+class _AtFirstCall(ShortcutBlock):
+    def __init__(self, in_channels: int, out_channels: int):
+        super().__init__(in_channels, out_channels)
+        del self.shortcut
+        self.sizes = in_channels, out_channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not hasattr(self, "shortcut"):
+            self.shortcut = _with_kernel(1)(*self.sizes)
+        return _right(self.shortcut(x), self.block(x))
+
+
 mended_shortcut = PropertyExercise(
     "unet.mended_shortcut",
     ShortcutBlock,
@@ -187,6 +212,9 @@ mended_shortcut = PropertyExercise(
         Mistake(_wrong(lambda a, b: a + b / math.sqrt(2)), SAYS["one part"]),
         Mistake(_wrong(lambda a, b: a), SAYS["alone"]),
         Mistake(_AroundConv2, SAYS["conv1"]),
+        Mistake(_AtFirstCall, SAYS["late"]),
+        Mistake(_wrong(lambda a, b: a.add_(b) / math.sqrt(2)), SAYS["overwritten"]),
+        Mistake(_wrong(lambda a, b: _right(a, b.detach())), SAYS["cut off"]),
         Mistake(_wrong(lambda a, b: a * b), SAYS["product"]),
         Mistake(_wrong(lambda a, b: _right(a.detach(), b)), SAYS["detached"]),
         Mistake(_wrong(_right, layer=_with_kernel(3)), SAYS["kernel"]),

@@ -46,6 +46,18 @@ def _flat_angle(a, b, fraction):
     return (torch.sin((1 - fraction) * angle) * a + torch.sin(fraction * angle) * b) / torch.sin(angle)
 
 
+def _over_the_batch(a, b, fraction):
+    return _arc(lambda a, b, cosine: torch.arccos((a * b).flatten(1).sum(1) / (a.norm() * b.norm())))(
+        a, b, fraction
+    )
+
+
+def _one_divided(a, b, fraction):
+    cosine = torch.nn.functional.cosine_similarity(a.flatten(1), b.flatten(1))
+    angle = torch.arccos(cosine).view(-1, *[1] * (a.ndim - 1))
+    return torch.sin((1 - fraction) * angle) * a + torch.sin(fraction * angle) * b / torch.sin(angle)
+
+
 def _four_axes(a, b, fraction):
     angle = torch.arccos(torch.nn.functional.cosine_similarity(a.flatten(1), b.flatten(1))).view(-1, 1, 1, 1)
     return (torch.sin((1 - fraction) * angle) * a + torch.sin(fraction * angle) * b) / torch.sin(angle)
@@ -94,6 +106,14 @@ SLERP = [
         "The angles, (batch,), meet a's last axis: give them as many axes as a has, (batch, 1, ..., 1).",
     ),
     Mistake(
+        _over_the_batch,
+        "The lengths are those of the whole batch: flatten each image to a row, and take norm(dim=1).",
+    ),
+    Mistake(
+        _one_divided,
+        "Only one of the two sines is divided by sin(θ). Both are: brackets around the sum are missing.",
+    ),
+    Mistake(
         _four_axes,
         "Right for images alone: view(-1, 1, 1, 1) makes four axes, and a may have any number of them.",
     ),
@@ -132,6 +152,11 @@ SIGMA_HAT = [
         _root(lambda s, ab, t, after: 1 - ab[after] / ab[t]),
         "Not a number: the root of something negative. alpha_bar is larger at t_next: is a ratio or a "
         "difference the wrong way round?",
+    ),
+    Mistake(
+        _root(lambda s, ab, t, after: ab[after] / ab[t] - 1),
+        "Turn the ratio round, not the difference: what is kept is alpha_bar_t / alpha_bar_next, and 1 minus "
+        "it is the noise.",
     ),
     Mistake(
         _root(lambda s, ab, t, after: s.beta[t]), "That is sqrt(beta_t), right for t_next = t - 1 alone."

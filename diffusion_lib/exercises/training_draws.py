@@ -30,6 +30,8 @@ def test(answer) -> str | None:
             "each image, and a t may come twice."
         )
     low, high = drawn.min().item(), drawn.max().item()
+    if (low, high) == (2, 5):
+        return "The steps are 2 .. T + 1, one too high: randint begins at its first number itself."
     if low == high:
         return "All images have the same t. Each needs its own, or a batch says something on one t only."
     if low < 1 and high < 4:
@@ -44,7 +46,7 @@ def test(answer) -> str | None:
     if high > 4:
         return "T + 1 comes out, which the schedule does not have: randint's upper bound is T + 1, no more."
     if high < 4:
-        return "T never comes out: the upper bound of torch.randint is not drawn itself."
+        return "T never comes out: an upper bound, as that of torch.randint, is not drawn itself."
     share = torch.bincount(drawn, minlength=5)[1:] / 4000
     if (share - 0.25).abs().max() > 0.04:
         shares = ", ".join(f"{value:.2f}" for value in share)
@@ -60,7 +62,10 @@ def _test_generator(answer) -> str | None:
         return (
             "The generator is not used: the numbers come from torch's global one, so no run can be repeated."
         )
-    if torch.equal(first, answer(500, 16, generator)):
+    second = answer(500, 16, generator)
+    if torch.equal(first, second) and not torch.equal(generator.get_state(), _seeded(1).get_state()):
+        return "Two calls gave the same steps: the generator is seeded anew inside. Only draw from it."
+    if torch.equal(first, second):
         return "Two calls gave the same steps: the numbers must come from the generator that is passed in."
     again = answer(500, 16, torch.Generator().manual_seed(1))
     if not torch.equal(first, again):
@@ -69,6 +74,14 @@ def _test_generator(answer) -> str | None:
     if (long.min(), long.max()) != (1, 500):
         return f"For T = 500 the steps run from {long.min()} to {long.max()}: 1 to 500 is wanted."
     return None
+
+
+def _seeded(seed):
+    return torch.Generator().manual_seed(seed)
+
+
+def _seeded_anew(num_steps, batch_size, generator):
+    return torch.randint(1, num_steps + 1, (batch_size,), generator=generator.manual_seed(0))
 
 
 def _fixed_seed(num_steps, batch_size, generator):
@@ -91,7 +104,9 @@ def _like(low, above, shape=lambda n: (n,)):
 MISTAKES = [
     (_like(0, 0), "The steps are 0 .. T - 1, here they are 1 .. T"),
     (_like(0, 1), "t = 0 comes out: that is the clean image"),
-    (_like(1, 0), "T never comes out: the upper bound"),
+    (_like(1, 0), "T never comes out: an upper bound"),
+    (lambda *asked: _like(1, 1)(*asked) + 1, "The steps are 2 .. T + 1"),
+    (_seeded_anew, "the generator is seeded anew inside"),
     (_like(1, 2), "T + 1 comes out, which the schedule does not have"),
     (
         lambda num_steps, batch_size, generator: _like(1, 1)(500, batch_size, generator),

@@ -111,7 +111,47 @@ RATE = [
     ),
 ]
 
+RATE += [
+    Mistake(
+        lambda step, num_steps, warmup_steps: (
+            (step / warmup_steps if step < warmup_steps else 1) * (1 - step / num_steps)
+        ),
+        "The first rate is 0 and teaches nothing. The warm-up begins at 1 / warmup_steps: step + "
+        "1, not step.",
+    ),
+    Mistake(
+        lambda step, num_steps, warmup_steps: (
+            ((step + 1) / max(warmup_steps, 1) if step <= warmup_steps else 1) * (1 - step / num_steps)
+        ),
+        "At step = warmup_steps the warm-up is above 1: it has reached 1 one step before. Write <, or min.",
+    ),
+    Mistake(
+        lambda step, num_steps, warmup_steps: (
+            min((step + 1) / (warmup_steps + 1), 1.0) * (1 - step / num_steps)
+        ),
+        "The warm-up reaches 1 one step late: (step + 1) / warmup_steps is 1 at step warmup_steps - 1.",
+    ),
+    Mistake(
+        lambda step, num_steps, warmup_steps: (
+            1.0 if warmup_steps == 0 else min((step + 1) / warmup_steps, 1.0) * (1 - step / num_steps)
+        ),
+        "Without a warm-up the rate does not fall: only the first factor is 1 then.",
+    ),
+]
+
 PICTURE = [
+    Mistake(
+        lambda images: (images + 1 / 2).clamp(0, 1),
+        "Brackets are missing: this adds a half. Add 1, then halve: (images + 1) / 2.",
+    ),
+    Mistake(
+        lambda images: ((images + 1) / 2).clamp(-1, 1),
+        "It is clipped to -1 .. 1, where images are when they come. Here they run from 0 to 1 already.",
+    ),
+    Mistake(
+        lambda images: stretch(images.clamp(-1, 1), (2, 3)),
+        "Clipped, and then each channel of each image is still stretched over its own range.",
+    ),
     Mistake(
         lambda images: stretch(images, (2, 3)),
         "Each channel of each image is still stretched over its own range: colours shift, range errors "

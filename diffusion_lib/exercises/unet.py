@@ -131,8 +131,8 @@ count_up = FunctionExercise(
         Mistake(_count(norm=0), "Too few: each BatchNorm2d has a weight and a bias for each channel."),
         Mistake(
             _count(norm=1),
-            "Too few, by 4 * out_channels: there are four BatchNorm2d, and each has a weight and a bias for "
-            "each channel.",
+            "Too few, by 4 * out_channels: either the four Conv2d lack their biases, or the four BatchNorm2d "
+            "one of their two numbers a channel.",
         ),
         Mistake(
             _count(norm=4),
@@ -149,6 +149,16 @@ count_up = FunctionExercise(
                 _count()(in_channels, out_channels) - out_channels + in_channels
             ),
             "The bias of ConvTranspose2d has a number for each channel that comes out, not that goes in.",
+        ),
+        Mistake(
+            _count(bias=0, norm=0, up_bias=1),
+            "Too few: the bias of ConvTranspose2d is there. Each Conv2d has one, too, and each BatchNorm2d a "
+            "weight and a bias for each channel.",
+        ),
+        Mistake(
+            _count(norm=0, up_bias=0),
+            "Too few: ConvTranspose2d has a bias for each output channel, and each BatchNorm2d a weight and "
+            "a bias.",
         ),
         Mistake(
             lambda in_channels, out_channels: _count(norm=0)(in_channels, out_channels) + 8,

@@ -35,6 +35,34 @@ def _starts_with(names, known):
     return found
 
 
+def _first_that_starts(names, known):
+    found = []
+    for name in names:
+        fitting = [place for place, old in enumerate(known) if name.startswith(old)]
+        found.append(fitting[0] if fitting else None)
+    return found
+
+
+def _any_part(names, known):
+    found = []
+    for name in names:
+        fitting = [place for place, old in enumerate(known) if old in name.split("/")]
+        found.append(fitting[0] if fitting else None)
+    return found
+
+
+def _inside_the_head(names, known):
+    found = []
+    for name in names:
+        fitting = [place for place, old in enumerate(known) if old in name.split("/")[0]]
+        found.append(fitting[0] if fitting else None)
+    return found
+
+
+def _whole_then_inside(names, known):
+    return [known.index(name) if name in known else _first_inside([name], known)[0] for name in names]
+
+
 def _whole_name_alone(names, known):
     return [known.index(name) if name in known else None for name in names]
 
@@ -115,6 +143,25 @@ PARENTS = [
         "the whole part before the slash.",
     ),
     Mistake(
+        _first_that_starts,
+        'Of all classes that the name begins with it takes the first: "heroine/ada" is no hero, and '
+        '"food/apple" is known as it stands.',
+    ),
+    Mistake(
+        _any_part,
+        'Any part between slashes counts here: "pets/food" is a pet. Only the whole name and what stands '
+        "before its slash do.",
+    ),
+    Mistake(
+        _inside_the_head,
+        '`in` looks inside of what stands before the slash: "non-hero" contains "hero". Compare with ==.',
+    ),
+    Mistake(
+        _whole_then_inside,
+        'The whole name comes first, rightly. But then `in` looks inside of words: "non-hero" '
+        'contains "hero".',
+    ),
+    Mistake(
         _whole_name_alone,
         "Only names that are known as they stand find a class. Where that fails, try the part before "
         "the slash.",
@@ -143,8 +190,8 @@ PARENTS = [
     ),
     Mistake(
         _zero_is_false,
-        "Place 0 counts as false, so `or` passes over it: give `get` what it is to answer instead, or ask "
-        "whether the place is None.",
+        "Place 0 counts as false, for `or`, `not` and `if`: ask whether the place is None, or give `get` "
+        "what it is to answer instead.",
     ),
     Mistake(
         _stops_at_unknown,

@@ -128,7 +128,7 @@ def drop_mask_alone(context, probability, generator):
         (drop_as_float32, "float64 context"),
         (drop_nothing_at_one, "With probability 1"),
         (drop_mask_alone, "keep the shape"),
-        (lambda context, probability, generator: context, "lose their context together"),
+        (lambda context, probability, generator: context, "Nothing is dropped"),
         (lambda context, probability, generator: [context], "A tensor (batch, K) is wanted, got list"),
     ],
 )
