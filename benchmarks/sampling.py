@@ -26,9 +26,11 @@ def overhead(processes: int = 7) -> list[str]:
     Step and forward in turn, because a laptop's clock drifts by more than what is looked for. And in several
     processes, one after the other: all ratios of one process may lie some percent beside those of the next.
     """
-    titles = ("DDPM ÷ bare forwards", "DDIM ÷ bare forwards", "guidance ÷ plain")
-    titles = ("batch", *titles, "DDPM by `draw` ÷ bare forwards")
-    lines = ["| " + " | ".join(titles) + " |", "|" + "---|" * len(titles)]
+    lines = [
+        "| batch | DDPM ÷ bare forwards | DDIM ÷ bare forwards | guidance ÷ plain "
+        "| DDPM by `draw` ÷ bare forwards |",
+        "|---|---|---|---|---|",
+    ]
     fresh = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, fresh, max_tasks_per_child=1) as pool:
         for batch, steps in ((1, 400), (16, 150), (64, 50)):

@@ -4,6 +4,7 @@ model.safetensors   the averaged model, for load_checkpoint
 run.safetensors     everything that --resume needs to go on bit for bit
 sheet-NNNNNN.png    samples after so many steps, a row for each of at most ten classes (DDIM, 50 steps)
 losses.png          the loss by epoch and by t
+.lock               held by the training that is running; it stays, and means nothing by itself
 """
 
 import errno

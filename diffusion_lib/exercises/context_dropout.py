@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ..checks import Mistake
+from .randomness import fault_of_draws, seeded
 
 
 def drop_context(context: Tensor, probability: float, generator: torch.Generator) -> Tensor:
@@ -16,11 +17,11 @@ def drop_context(context: Tensor, probability: float, generator: torch.Generator
 
 def test(answer) -> str | None:
     """The first thing wrong with a function that drops contexts, in a sentence; None if there is nothing."""
-    generator, p = torch.Generator().manual_seed(1), 0.2
+    generator, p = seeded(1), 0.2
     context = torch.rand(4000, 5, generator=generator) + 0.5  # dense rows: part of one can be missing
     before = context.clone()
     try:
-        got = answer(context, p, torch.Generator().manual_seed(0))
+        got = answer(context, p, seeded(0))
     except RuntimeError as error:
         if "must match the size" in str(error):
             return DROP_SAYS["along"]
@@ -45,7 +46,7 @@ def test(answer) -> str | None:
     if len(kept) and not torch.equal(kept, whole):
         return "The rows that stay have changed: they must be what they were, to the last bit."
     if share == 0:
-        generator = torch.Generator().manual_seed(3)
+        generator = seeded(3)
         if all(torch.equal(answer(context[:3], p, generator), context[:3]) for _ in range(40)):
             return DROP_SAYS["nothing"]
     if share in (0, 1):
@@ -59,14 +60,9 @@ def test(answer) -> str | None:
 
 def _test_draws(answer, context: Tensor, p: float, dropped: Tensor, share: float) -> str | None:
     """Does it draw afresh each time, from the generator that it gets, for small batches and any p?"""
-    generator = torch.Generator().manual_seed(2)
-    first, second = (answer(context, p, generator) for _ in range(2))
-    if torch.equal(first, second):  # the frame seeds the global generator before each call
-        moved = not torch.equal(generator.get_state(), torch.Generator().manual_seed(2).get_state())
-        return DROP_SAYS["seeded" if moved else "global"]
-    same = [answer(context, p, torch.Generator().manual_seed(5)) for _ in range(2)]
-    if not torch.equal(*same):
-        return DROP_SAYS["elsewhere"]
+    if fault := fault_of_draws(lambda generator: answer(context, p, generator)):
+        return DROP_SAYS[fault]
+    generator = seeded(2)
     if abs(share - 0.579) < 0.03:  # a normal number below p = 0.2
         return DROP_SAYS["gaussian"]
     small = torch.cat([answer(context[:3], p, generator) for _ in range(400)])
@@ -175,9 +171,8 @@ DROP_SAYS = {
     "from it.",
     "global": "The generator is not used: another seed of it drops the same images. Pass it to torch.rand.",
     "elsewhere": "Two generators of one seed drop different images: does NumPy or Python draw?",
-    "gaussian": "The share is wrong: with torch.randn a number is below 0.2 in 58 of 100 draws. The "
-    "draw must be "
-    "uniform, torch.rand.",
+    "gaussian": "The share is wrong: with torch.randn a number is below 0.2 in 58 of 100 draws. The draw "
+    "must be uniform, torch.rand.",
 }
 
 DROP = [

@@ -14,16 +14,6 @@ def posterior_mean(schedule, x_t, t, predicted_clean):
     return share_of_clean * predicted_clean + share_of_noisy * x_t
 
 
-def _mean(share_of_clean, share_of_noisy):
-    """The sum with other shares: each a function of beta, alpha, alpha_bar and alpha_bar one step before."""
-
-    def wrong(schedule, x_t, t, predicted_clean):
-        known = (schedule.beta[t], schedule.alpha[t], schedule.alpha_bar[t], schedule.alpha_bar[t - 1])
-        return share_of_clean(*known) * predicted_clean + share_of_noisy(*known) * x_t
-
-    return wrong
-
-
 def _of_clean(beta, alpha, bar, before):
     return before.sqrt() * beta / (1 - bar)
 
@@ -32,20 +22,22 @@ def _of_noisy(beta, alpha, bar, before):
     return alpha.sqrt() * (1 - before) / (1 - bar)
 
 
-def _early(*names):
-    """The mean with beta, alpha or both taken one step too early."""
+def _mean(share_of_clean=_of_clean, share_of_noisy=_of_noisy, beta_at=0, alpha_at=0):
+    """The sum with other shares: each a function of beta, alpha, alpha_bar and alpha_bar one step before.
+
+    beta_at = -1 takes beta one step too early, and so does alpha_at with alpha.
+    """
 
     def wrong(schedule, x_t, t, predicted_clean):
-        beta = schedule.beta[t - 1 if "beta" in names else t]
-        alpha = schedule.alpha[t - 1 if "alpha" in names else t]
-        known = beta, alpha, schedule.alpha_bar[t], schedule.alpha_bar[t - 1]
-        return _of_clean(*known) * predicted_clean + _of_noisy(*known) * x_t
+        beta, alpha = schedule.beta[t + beta_at], schedule.alpha[t + alpha_at]
+        known = (beta, alpha, schedule.alpha_bar[t], schedule.alpha_bar[t - 1])
+        return share_of_clean(*known) * predicted_clean + share_of_noisy(*known) * x_t
 
     return wrong
 
 
 def _one_early(schedule, x_t, t, predicted_clean):
-    return _mean(_of_clean, _of_noisy)(schedule, x_t, t - 1, predicted_clean)
+    return posterior_mean(schedule, x_t, t - 1, predicted_clean)
 
 
 def _unstable(schedule, x_t, t, predicted_clean):
@@ -69,7 +61,7 @@ def _in_place(schedule, x_t, t, predicted_clean):
 
 def _with_noise(schedule, x_t, t, predicted_clean):
     sigma_squared = (1 - schedule.alpha_bar[t - 1]) / (1 - schedule.alpha_bar[t]) * schedule.beta[t]
-    mean = _mean(_of_clean, _of_noisy)(schedule, x_t, t, predicted_clean)
+    mean = posterior_mean(schedule, x_t, t, predicted_clean)
     return mean + sigma_squared.sqrt() * torch.randn(x_t.shape, dtype=x_t.dtype)
 
 
@@ -160,15 +152,15 @@ MISTAKES = [
         "That keeps all of the noise that is left, which is DDIM's step (lesson 06). Eq. 7 keeps less.",
     ),
     Mistake(
-        _early("beta"),
+        _mean(beta_at=-1),
         "β_{t-1} stands where β_t belongs: schedule.beta[t].",
     ),
     Mistake(
-        _early("alpha"),
+        _mean(alpha_at=-1),
         "α_{t-1} stands where α_t belongs: schedule.alpha[t].",
     ),
     Mistake(
-        _early("alpha", "beta"),
+        _mean(beta_at=-1, alpha_at=-1),
         "β_{t-1} and α_{t-1} stand where β_t and α_t belong.",
     ),
     Mistake(

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from ..schedule import NoiseSchedule
+from .randomness import seeded
 
 PUSHES = "The noise of a step has a mean above 0, so each step pushes all pixels up"
 TOO_WEAK = "the noise has the deviation β_t where √β_t belongs"
@@ -17,7 +18,7 @@ REPEATED = "Each step adds the same noise again"
 DIVIDED = "The noise is divided by √α_t, too"
 ELSEWHERE = "The noise does not come from `generator`"
 OTHER_STEPS = "The network must be asked once at each t from"
-OTHER_T = "T is that of the argument, schedule.num_steps, here 30, and not the notebook's"
+OTHER_T = "A t beyond the schedule: its last step is schedule.num_steps, here 30, whatever T is elsewhere."
 OTHER_START = "The loop must start from x_T"
 FRACTION = "predict_noise takes the step t, not t / T"
 AT_ONCE = "The network is asked only once, at t = 30"
@@ -61,16 +62,14 @@ def test(loop) -> str | None:
     """Runs the loop on known predictions. What it does to x_t and to the predicted noise is told from two
     runs that differ in these alone; where both are right, the rest of a step is its noise."""
     schedule = NoiseSchedule.linear(30, 0.005, 0.5)
-    x_T = torch.randn(1500, 2, generator=_seeded(7), dtype=torch.float64)  # another seed than the frame's
+    x_T = torch.randn(1500, 2, generator=seeded(7), dtype=torch.float64)  # another seed than the frame's
     before = x_T.clone()
     try:
         times, path = _run(loop, schedule, x_T)
-    except _OtherT as error:
-        return str(error)
     except IndexError as error:
         if "out of bounds" not in str(error):
             raise
-        return f"{OTHER_T}: its arrays have 31 entries."
+        return OTHER_T
     x_0 = path[-1]
     if not isinstance(x_0, Tensor) or x_0.shape != x_T.shape:
         return f"The finished points are wanted, a tensor of shape {tuple(x_T.shape)}, got {_kind(x_0)}."
@@ -100,10 +99,6 @@ def test(loop) -> str | None:
     return None
 
 
-class _OtherT(Exception):
-    """The loop has begun at another step than the schedule's last one."""
-
-
 def _run(loop, schedule: NoiseSchedule, x_T: Tensor, says=0.0, seed=1) -> tuple[list, list]:
     """The steps at which the network was asked, and x_T .. x_0 on the way. It always answers the same."""
     times, path = [], []
@@ -112,12 +107,12 @@ def _run(loop, schedule: NoiseSchedule, x_T: Tensor, says=0.0, seed=1) -> tuple[
         if isinstance(t, Tensor) and t.shape == (len(x),) and (t == t[0]).all():
             t = t[0]  # a step for each point
         times.append(int(t) if float(t) == int(t) else float(t))
-        if times[0] > schedule.num_steps:
-            raise _OtherT(f"{OTHER_T}: t = {times[0]} was asked for.")
+        if times[-1] > schedule.num_steps:
+            raise IndexError("out of bounds")  # as the schedule's arrays say
         path.append(x.clone())
         return torch.full_like(x, says)
 
-    x_0 = loop(predict_noise, schedule, x_T, _seeded(seed))
+    x_0 = loop(predict_noise, schedule, x_T, seeded(seed))
     return times, [*path, x_0]
 
 
@@ -208,10 +203,6 @@ def _wrong_noise(schedule: NoiseSchedule, x: list[Tensor]) -> str | None:
 
 def _near(size: float, wanted, tolerance=0.06) -> bool:
     return abs(size / float(wanted) - 1) < tolerance  # 3,000 draws: 0.06 is more than four deviations
-
-
-def _seeded(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def _kind(value) -> str:

@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
-from ..samplers import ddpm_step, last, sample_ddim, sample_ddpm
-from ..schedule import NoiseSchedule, predict_clean
+from ..samplers import last, sample_ddim
+from ..schedule import predict_clean
 from . import sampling_loop as says
 from .sampling_loop import mended_loop
 
@@ -14,8 +14,8 @@ def _by_bracket(x, share, predicted, alpha):
 
 
 def _loop(
-    draw=torch.randn, deviation=torch.sqrt, noisy=lambda t, T: t > 1, steps=None, inside=False,
-    mean=_by_bracket, share_of=lambda beta, rest: beta / rest.sqrt(), asked=lambda t, T: t,
+    draw=torch.randn, deviation=lambda s, t: s.beta[t].sqrt(), noisy=lambda t, T: t > 1, steps=None,
+    inside=False, mean=_by_bracket, share_of=lambda beta, rest: beta / rest.sqrt(), asked=lambda t, T: t,
 ):  # fmt: skip
     """The loop with another distribution, size or time of its noise, another mean, or other questions."""
 
@@ -25,7 +25,7 @@ def _loop(
             beta, alpha = schedule.beta[t], schedule.alpha[t]
             share = share_of(beta, 1 - schedule.alpha_bar[t])
             z = draw(x.shape, generator=generator, dtype=x.dtype) if noisy(t, T) else torch.zeros_like(x)
-            z = deviation(beta) * z / (alpha.sqrt() if inside else 1)
+            z = deviation(schedule, t) * z / (alpha.sqrt() if inside else 1)
             x = mean(x, share, predict_noise(x, asked(t, T)), alpha) + z
         return x
 
@@ -40,10 +40,6 @@ def copied_loop(predict_noise, schedule, x_T, generator):
         noise = beta.sqrt() * z if t > 1 else 0
         x = (x - share * predict_noise(x, t) + noise) / alpha.sqrt()
     return x
-
-
-def _one_step(predict_noise, schedule, x_T, generator):
-    return _loop(steps=lambda T: [T])(predict_noise, schedule, x_T, generator)
 
 
 def _of_numpy(shape, generator, dtype):
@@ -66,12 +62,6 @@ def _always_from(predict_noise, schedule, x_T, generator):
     return _loop(mean=lambda x, *others: _by_bracket(x_T, *others))(predict_noise, schedule, x_T, generator)
 
 
-def _cut_each_time(predict_noise, schedule, x_T, generator):
-    return _loop(mean=lambda *parts: _by_bracket(*parts).clamp(-1, 1))(
-        predict_noise, schedule, x_T, generator
-    )
-
-
 def _with_bar(predict_noise, schedule, x_T, generator):
     x = x_T
     for t in range(schedule.num_steps, 0, -1):
@@ -80,20 +70,8 @@ def _with_bar(predict_noise, schedule, x_T, generator):
     return x
 
 
-def _with_deviation(deviation_at):
-    def wrong(predict_noise, schedule, x_T, generator):
-        x = x_T
-        for t in range(schedule.num_steps, 0, -1):
-            z = torch.randn(x.shape, generator=generator, dtype=x.dtype)
-            mean = ddpm_step(schedule, x, t, predict_noise(x, t), torch.zeros_like(x))
-            x = mean + deviation_at(schedule, t) * z * (t > 1)
-        return x
-
-    return wrong
-
-
-_posterior_squared = _with_deviation(lambda s, t: (1 - s.alpha_bar[t - 1]) / (1 - s.alpha_bar[t]) * s.beta[t])
-_all_of_it = _with_deviation(lambda s, t: (1 - s.alpha_bar[t]).sqrt())
+def _posterior_variance(schedule, t):
+    return (1 - schedule.alpha_bar[t - 1]) / (1 - schedule.alpha_bar[t]) * schedule.beta[t]
 
 
 def _cut(predict_noise, schedule, x_T, generator):
@@ -115,8 +93,8 @@ def _always(t, T):
 
 
 MISTAKES = (
-    (_loop(torch.rand, lambda beta: beta, _always), says.PUSHES),
-    (_loop(deviation=lambda beta: beta, noisy=_always), says.TOO_WEAK),
+    (_loop(torch.rand, lambda s, t: s.beta[t], _always), says.PUSHES),
+    (_loop(deviation=lambda s, t: s.beta[t], noisy=_always), says.TOO_WEAK),
     (_loop(noisy=_always), says.AT_THE_END),
     (_loop(noisy=lambda t, T: False), says.NONE),
     (_loop(noisy=lambda t, T: t < T), says.WRONG_END),
@@ -139,23 +117,19 @@ MISTAKES = (
     (_loop(mean=lambda x, share, predicted, alpha: (x - share * predicted) * alpha.sqrt()), says.MULTIPLIED),
     (_loop(mean=lambda x, share, predicted, alpha: (x + share * predicted) / alpha.sqrt()), says.ADDED),
     (_loop(asked=lambda t, T: t / T), says.FRACTION),
-    (_one_step, says.AT_ONCE),
+    (_loop(steps=lambda T: [T]), says.AT_ONCE),
     (
         _loop(draw=lambda shape, generator, dtype: torch.randn(1, generator=generator, dtype=dtype)),
         says.ONE_FOR_ALL,
     ),
     (_loop(draw=_of_numpy), f"{says.ELSEWHERE}: two runs"),
     (_cut, says.BENT),
-    (_loop(steps=lambda T: range(500, 0, -1)), f"{says.OTHER_T}: its"),
-    (
-        lambda *asked: last(sample_ddpm(asked[0], NoiseSchedule.linear(500), asked[2])),
-        f"{says.OTHER_T}: t = 500",
-    ),
+    (_loop(steps=lambda T: range(500, 0, -1)), says.OTHER_T),
     (_with_bar, says.WITH_BAR),
-    (_posterior_squared, says.TOO_WEAK_TILDE),
-    (_all_of_it, says.ALL_OF_IT),
+    (_loop(deviation=_posterior_variance), says.TOO_WEAK_TILDE),
+    (_loop(deviation=lambda s, t: (1 - s.alpha_bar[t]).sqrt()), says.ALL_OF_IT),
     (lambda *asked: mended_loop(*asked[:2], asked[2].float(), asked[3]), "keep the dtype of x_T"),
-    (_cut_each_time, f"{says.BENT} At t = 15"),
+    (_loop(mean=lambda *parts: _by_bracket(*parts).clamp(-1, 1)), f"{says.BENT} At t = 15"),
     (_like_x_T, f"{says.OTHER_START}: the first"),
     (_loop(draw=_one_for_each), says.ONE_FOR_EACH),
     (_always_shown, says.ALWAYS_SHOWN),

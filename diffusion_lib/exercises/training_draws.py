@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from .randomness import fault_of_draws, seeded
+
 
 def draw_steps(num_steps, batch_size, generator):
     return torch.randint(1, num_steps + 1, (batch_size,), generator=generator)
@@ -11,7 +13,7 @@ def draw_steps(num_steps, batch_size, generator):
 def test(answer) -> str | None:
     """The first thing wrong with a function that draws t, in a sentence; None if there is nothing."""
     try:
-        drawn = answer(4, 4000, torch.Generator().manual_seed(0))
+        drawn = answer(4, 4000, seeded(0))
     except TypeError as error:
         if "randint() received an invalid combination" in str(error):
             return "torch.randint takes low, high and the size in this order, and the size must be a tuple."
@@ -54,30 +56,27 @@ def test(answer) -> str | None:
     return _test_generator(answer)
 
 
+GENERATOR_SAYS = {
+    "seeded": "Two calls gave the same steps: the generator is seeded anew inside. Only draw from it.",
+    "global": "Two calls gave the same steps: the numbers must come from the generator that is passed in.",
+    "elsewhere": "The same seed gave other steps: draw all numbers from the generator.",
+}
+
+
 def _test_generator(answer) -> str | None:
-    generator = torch.Generator().manual_seed(1)
-    first, state = answer(500, 16, generator), torch.get_rng_state()
-    torch.manual_seed(0)
+    answer(500, 16, seeded(1))
+    state = torch.get_rng_state()
+    torch.manual_seed(0)  # as before each call
     if not torch.equal(state, torch.get_rng_state()):
         return (
             "The generator is not used: the numbers come from torch's global one, so no run can be repeated."
         )
-    second = answer(500, 16, generator)
-    if torch.equal(first, second) and not torch.equal(generator.get_state(), _seeded(1).get_state()):
-        return "Two calls gave the same steps: the generator is seeded anew inside. Only draw from it."
-    if torch.equal(first, second):
-        return "Two calls gave the same steps: the numbers must come from the generator that is passed in."
-    again = answer(500, 16, torch.Generator().manual_seed(1))
-    if not torch.equal(first, again):
-        return "The same seed gave other steps: draw all numbers from the generator."
-    long = answer(500, 20000, generator)
+    if fault := fault_of_draws(lambda generator: answer(500, 16, generator)):
+        return GENERATOR_SAYS[fault]
+    long = answer(500, 20000, seeded(1))
     if (long.min(), long.max()) != (1, 500):
         return f"For T = 500 the steps run from {long.min()} to {long.max()}: 1 to 500 is wanted."
     return None
-
-
-def _seeded(seed):
-    return torch.Generator().manual_seed(seed)
 
 
 def _seeded_anew(num_steps, batch_size, generator):
@@ -85,7 +84,7 @@ def _seeded_anew(num_steps, batch_size, generator):
 
 
 def _fixed_seed(num_steps, batch_size, generator):
-    return torch.randint(1, num_steps + 1, (batch_size,), generator=torch.Generator().manual_seed(0))
+    return torch.randint(1, num_steps + 1, (batch_size,), generator=seeded(0))
 
 
 def _rounded(num_steps, batch_size, generator):

@@ -8,6 +8,7 @@ from ..checks import ChoiceExercise, FunctionExercise, PropertyExercise
 from ..sprites import CLASS_NAMES
 from ..widening import begin_as
 from .kinds_mistakes import DRAW, DRAW_SAYS
+from .randomness import fault_of_draws, seeded
 from .your_own_mistakes import PARENTS
 
 first_apple = ChoiceExercise(
@@ -113,7 +114,7 @@ def _test_draws(answer) -> str | None:
     wanted = torch.randint(0, 3, (6000,), generator=generator)
     before = [x.clone() for x in (kinds, classes, wanted)]
     try:
-        got = answer(kinds, classes, wanted, torch.Generator().manual_seed(1))
+        got = answer(kinds, classes, wanted, seeded(1))
     except RuntimeError as error:
         if "random_ expects" not in str(error):  # what torch.randint says to an empty range
             raise
@@ -139,8 +140,8 @@ def _test_draws(answer) -> str | None:
         own = got[wanted == k]
         found = {kind: (own == kind).float().mean().item() for kind in shares}
         if len(shares) > 1 and max(found.values()) == 1:
-            wish, seeds = torch.tensor([2]), map(torch.Generator().manual_seed, range(10))
-            again = {answer(kinds, classes, wish, seed).item() for seed in seeds}
+            wish, seeds = torch.tensor([2]), range(10)
+            again = {answer(kinds, classes, wish, seeded(seed)).item() for seed in seeds}
             known = {frozenset({1}): "most frequent", frozenset({3}): "always first"}
             return DRAW_SAYS[known.get(frozenset(again), "one for all")]
         if len(shares) > 1 and all(abs(f - 1 / len(shares)) < 0.05 for f in found.values()):
@@ -156,14 +157,9 @@ def _test_draws(answer) -> str | None:
 
 def _test_randomness(answer, kinds: Tensor, classes: Tensor, wanted: Tensor) -> str | None:
     """Does it draw afresh each time, and from the generator that it gets?"""
-    generator = torch.Generator().manual_seed(2)
-    first, second = (answer(kinds, classes, wanted, generator) for _ in range(2))
-    if torch.equal(first, second):  # the frame seeds the global generator before each call
-        moved = not torch.equal(generator.get_state(), torch.Generator().manual_seed(2).get_state())
-        return DRAW_SAYS["seeded" if moved else "global"]
-    same = [answer(kinds, classes, wanted, torch.Generator().manual_seed(5)) for _ in range(2)]
-    if not torch.equal(*same):
-        return DRAW_SAYS["elsewhere"]
+    if fault := fault_of_draws(lambda generator: answer(kinds, classes, wanted, generator)):
+        return DRAW_SAYS[fault]
+    generator = seeded(2)
     single = answer(kinds, classes, torch.tensor([1]), generator)
     if single.tolist() != [0]:
         return f"For a single wish for class 1, whose only kind is 0, it gives {single.tolist()}."

@@ -5,7 +5,7 @@ import torch
 
 from diffusion_lib.exercises import ddpm_sampling
 from diffusion_lib.samplers import ddpm_step, last, sample_ddim, sample_ddpm
-from diffusion_lib.schedule import add_noise
+from diffusion_lib.schedule import NoiseSchedule, add_noise
 
 
 def by_the_library(schedule, x_t, t, predicted_clean):
@@ -177,6 +177,14 @@ def twice_the_noise(predict_noise, schedule, x_T, generator):
         (lambda predict_noise, schedule, x_T, generator: x_T, "asked 0 times"),
         (lambda *args: sample_ddpm(*args[:3]), "got generator"),
         (lambda *args: by_steps(*args).float(), "keep the dtype of x_T"),
+        (
+            lambda *asked: by_the_sampler(asked[0], NoiseSchedule.linear(500), *asked[2:]),
+            "A t beyond the schedule",
+        ),
+        (
+            lambda *asked: by_the_sampler(asked[0], NoiseSchedule.linear(31), *asked[2:]),
+            "A t beyond the schedule",
+        ),
         (half_of_the_noise_taken, "so much of it is taken away"),
         (shrinking, "it is multiplied by"),
     ],
