@@ -14,9 +14,11 @@ function element(tag, properties = {}, ...children) {
 function render({ model, el }) {
   let stop = build(model, el);
   const rebuild = () => {
+    const inside = el.querySelector(":focus"); // keys go on to work: it may be rebuilt while they are used
     stop();
     el.replaceChildren();
     stop = build(model, el);
+    if (inside) el.querySelector(".step-player").focus({ preventScroll: true });
   };
   model.on("change:run", rebuild);
   return () => {

@@ -94,3 +94,19 @@ def open_and_run(page, lab: Callable, name: str) -> None:
         }""",
         timeout=400_000,
     )
+
+
+def changes(page, action: Callable[[], object], look: Callable[[], object]) -> None:
+    """Does the action, and waits until what `look` gives has changed."""
+    before = look()
+    action()
+    for _ in range(600):  # half a minute and more: the machine may have other work
+        if look() != before:
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError("nothing changed")
+
+
+def canvases(widget) -> Callable[[], str]:
+    """Gives all pixels of a widget's canvases."""
+    return lambda: widget.locator("canvas").evaluate_all("all => all.map(e => e.toDataURL()).join()")

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from real_lab import open_and_run
+from real_lab import canvases, changes, open_and_run
 
 FOLDER = Path(__file__).parent.parent.parent / "notebooks"
 NOTEBOOKS = sorted(path.stem for path in FOLDER.glob("*.ipynb"))
@@ -21,23 +21,15 @@ def panel(page, index=0):
     return found
 
 
-def changes(page, action, look):
-    """Does the action, and waits until what `look` gives has changed."""
-    before = look()
-    action()
-    for _ in range(200):
-        if look() != before:
-            return
-        page.wait_for_timeout(50)
-    raise AssertionError("nothing changed")
+def ready(widget, words):
+    """The button with these words, once it can be pressed: what it started before has ended."""
+    button = widget.locator("button:not([disabled])", has_text=words).first
+    button.wait_for()
+    return button
 
 
 def pictures(widget):
     return lambda: widget.locator("img").evaluate_all("all => all.map(e => e.src)")
-
-
-def canvases(widget):
-    return lambda: widget.locator("canvas").evaluate_all("all => all.map(e => e.toDataURL()).join()")
 
 
 def drag(page, handle, by):
@@ -168,9 +160,7 @@ def context_mixer(page):
     changes(page, lambda: page.keyboard.press("ArrowRight"), widget.inner_text)
     draw = widget.locator("button", has_text="Draw")
     changes(page, draw.click, pictures(widget))
-    widget.get_by_text(re.compile("Drawn in")).first.wait_for()
-    page.wait_for_timeout(500)
-    draw.focus()
+    ready(widget, "Draw").focus()
     changes(page, lambda: page.keyboard.press("Enter"), pictures(widget))
 
 
@@ -180,7 +170,7 @@ def mixer_of_kinds(page):
     widget.locator("select").first.select_option("non-hero/ghost")
     draw = widget.locator("button", has_text="Draw")
     changes(page, draw.click, pictures(widget))
-    widget.get_by_text(re.compile("Drawn in")).first.wait_for()
+    ready(widget, "Draw")
     widget.locator("select").nth(1).select_option("food/mushroom")
     share = widget.locator(".noUi-handle").nth(1)
     share.focus()
@@ -194,17 +184,25 @@ def ddim_explorer(page):
     widget = panel(page)
     widget.locator("button", has_text="Sample all").click()
     widget.get_by_text("Choose a cell").wait_for()
-    cell = widget.locator("button", has_text="η = 1").first
-    cell.click()
-    widget.get_by_text(re.compile("Playing DDIM")).wait_for()
+    ready(widget, "20 steps, η = 1").click()
     player = widget.locator(".step-player")
-    player.locator("input[type=range]").focus()
-    page.keyboard.press("Home")
+    path_of(player, 20).focus()
     changes(page, lambda: page.keyboard.press("ArrowRight"), canvases(player))
-    ddpm = widget.locator("button", has_text="DDPM").first
-    ddpm.focus()
+    # Another path arrives while the keys are in the player: they go on to work.
+    ready(widget, "10 steps, η = 0.5").evaluate("button => button.click()")
+    path_of(player, 10)
+    changes(page, lambda: page.keyboard.press("ArrowRight"), canvases(player))
+    ready(widget, "DDPM").focus()
     page.keyboard.press("Enter")
     widget.get_by_text(re.compile("Playing DDPM")).wait_for()
+
+
+def path_of(player, steps):
+    """The slider of the player, once it holds a path of so many steps and shows its pictures."""
+    slider = player.locator(f"input[type=range][max='{steps}']")
+    slider.wait_for()
+    player.locator("figure:not(.missing) canvas").first.wait_for()
+    return slider
 
 
 OPERATED = {
