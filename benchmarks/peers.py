@@ -39,8 +39,8 @@ DIFFUSERS = {
     "warmup_steps": 500, "num_steps": 1000, "precision": "auto", "norm_num_groups": 8,
     "use_clipped_model_output": False,
 }  # fmt: skip
-# Its rate and batch are meant for hours. The warm-up is the same number of images. Its sampler clips the
-# clean image but, unless it is told to, goes on with the noise as it was before.
+# Its rate and batch are meant for a network much larger than this one. The warm-up is the same number of
+# images. Its sampler clips the clean image but, unless it is told to, goes on with the noise as before.
 FASTER = DIFFUSERS | {
     "batch_size": 64, "learning_rate": 1e-3, "warmup_steps": 125, "use_clipped_model_output": True,
 }  # fmt: skip
@@ -118,7 +118,7 @@ class Recipe:
 
 
 class Labs(Recipe):
-    """(a): the recipe of the well-known labs."""
+    """(a): the settings of the well-known labs, with shortcut and schedule mended."""
 
     loss = staticmethod(noise_prediction_loss)
 

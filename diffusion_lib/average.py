@@ -16,10 +16,10 @@ from .checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 def mean_of(checkpoints: list[Checkpoint]) -> Checkpoint:
     """One model whose weights, and BatchNorm statistics, are the means of those of several.
 
-    Stochastic weight averaging (Izmailov et al. 2018, arXiv 1803.05407, algorithm 1), which is for models
-    that went on from one another: each stage ends at an edge of the region of good weights, and their mean
-    lies further inside. It costs nothing when sampling. Unlike there, the statistics of BatchNorm are not
-    measured anew, but averaged as well.
+    After stochastic weight averaging (Izmailov et al. 2018, arXiv 1803.05407, algorithm 1), which is for
+    models that went on from one another: each stage ends at an edge of the region of good weights, and
+    their mean lies further inside. It costs nothing when sampling. Unlike there, the statistics of
+    BatchNorm are not measured anew, but averaged as well.
 
     The settings are those of the last. Steps and seconds are added up; what belonged to one model alone,
     its loss and its measured quality, is left out.

@@ -82,7 +82,8 @@ def load_checkpoint(path_or_name: str | Path) -> Checkpoint:
     """A shipped model by its name ("small"), one of your own by its path or its run's, or an old lab's .pth.
 
     An old lab's file holds weights alone: the sizes are read off their shapes, and the schedule is the
-    labs' (500 steps, 1e-4 to 0.02). It is read with weights_only=True, so no code of it runs.
+    labs' (500 steps, 1e-4 to 0.02, mended). Theirs were trained with another shortcut, so what they draw
+    here may differ. The file is read with weights_only=True, so no code of it runs.
     Raises FileNotFoundError if there is no such file, ValueError if it holds something else.
     """
     path = checkpoint_path(path_or_name)

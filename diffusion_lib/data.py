@@ -1,6 +1,7 @@
 """Images to train on: the course's sprites, scikit-learn's digits, MNIST files, pictures of your own."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -36,6 +37,22 @@ class ImageData:
         """The images that a slice, mask or LongTensor picks."""
         kinds = None if self.kinds is None else self.kinds[index]
         return replace(self, images=self.images[index], labels=self.labels[index], kinds=kinds)
+
+    def only(self, class_names: Sequence[str]) -> "ImageData":
+        """The images of these classes alone, in the order of the data; labels has a column for each name.
+
+        ValueError for a name that is no class of this data, or stands there twice.
+        """
+        names = tuple(class_names)
+        for name in names:
+            if name not in self.class_names:
+                known = ", ".join(self.class_names)
+                raise ValueError(f"class_names must be among the data's ({known}), got {name!r}")
+        if len(set(names)) != len(names):
+            raise ValueError(f"each class may be named once, got {', '.join(names)}")
+        columns = [self.class_names.index(name) for name in names]
+        few = self.subset(self.labels[:, columns].any(dim=1))
+        return replace(few, labels=few.labels[:, columns], class_names=names)
 
     def fingerprint(self) -> str:
         """SHA-256 of the images and labels, in their order."""

@@ -46,8 +46,7 @@ class NoiseSchedule:
         alpha = 1 - beta
         if alpha.prod() == 0:
             raise ValueError("beta is too large: nothing at all is left of the image at T (alpha_bar is 0)")
-        # A product of 500 float32 factors gathers 500 rounding errors. The reference code takes
-        # exp(sum(log alpha)) against that; a product in float64 is as good and reads like the paper.
+        # Well-known code takes exp(sum(log alpha)). A product in float64 is as good and reads like the paper.
         return cls(beta, alpha, alpha.cumprod(dim=0))
 
     @classmethod

@@ -69,7 +69,7 @@ class TrainingRun:
 
     def update_average(self) -> None:
         """Moves ema_model towards model. torch's AveragedModel would walk through all modules for that."""
-        # A constant decay of 0.999 would still hold a tenth of the random first weights after
+        # A constant decay of 0.999 would still hold an eighth of the random first weights after
         # 2,000 steps, and draw noise. So it grows from 0 to ema_decay with the number of steps.
         decay = min(self.ema_decay, (1 + self.step) / (10 + self.step)) if self.step else 0.0
         get_ema_multi_avg_fn(decay)(*self.averaged_and_current, None)

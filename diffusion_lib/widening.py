@@ -11,11 +11,12 @@ from .unet import ContextUnet
 
 @torch.no_grad()
 def widen(model: ContextUnet, generator: torch.Generator | None = None) -> ContextUnet:
-    """The same function with twice the channels (Net2WiderNet: Chen et al. 2015, arXiv 1511.05641).
+    """The same function with twice the channels (after Net2WiderNet: Chen et al. 2016, arXiv 1511.05641).
 
     Each channel stands twice, side by side, so that every group of GroupNorm keeps its statistics. What
     read the one now reads both: its weight w is shared out as r * w and (1 - r) * w, with r drawn from
-    0 .. 1 for each weight. Equal shares would get equal gradients, and the two would stay one for ever.
+    0 .. 1 for each weight. Equal shares, as there, would get equal gradients, and the two would stay one
+    for ever, without the noise that parts them there.
     """
     wide = ContextUnet(**(model.config | {"n_feat": 2 * model.n_feat})).to(next(model.parameters()))
     modules = dict(model.named_modules())

@@ -40,6 +40,20 @@ def test_kinds_are_the_sprites_with_finer_labels():
         assert torch.equal(kinds.labels.sum(dim=1), torch.ones(len(kinds)))
 
 
+def test_some_classes_alone():
+    kinds = load_images("kinds", "held_out")
+    few = kinds.only(["food/pear", "food/apple"])
+    apples = kinds.labels[:, kinds.class_names.index("food/apple")] == 1
+    assert few.class_names == ("food/pear", "food/apple") and few.labels.shape == (len(few), 2)
+    assert torch.equal(few.images[few.labels[:, 1] == 1], kinds.images[apples])
+    assert (few.labels.sum(dim=1) == 1).all()
+    assert {few.kind_names[kind] for kind in few.kinds.tolist()} == {"food/apple", "food/pear"}
+    with pytest.raises(ValueError, match=r"must be among the data's \(food/apple, .*\), got 'apple'"):
+        kinds.only(["apple"])
+    with pytest.raises(ValueError, match="each class may be named once, got food/pear, food/pear"):
+        kinds.only(["food/pear", "food/pear"])
+
+
 def test_digits():
     train, held_out = load_images("digits"), load_images("digits", "held_out")
     assert (len(train), len(held_out)) == (1618, 179)

@@ -17,6 +17,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "notebooks"
 LESSONS = sorted(FOLDER.glob("0[1-7]_*.ipynb"))
+PROJECT = FOLDER / "08_from_an_empty_cell.ipynb"  # the learner writes all of it: it has no ten sections
 ALL = sorted(path for path in FOLDER.rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
 SECTIONS = ("Setup", "See it", "The idea", "Build it", "Check it", "Use it", "Change it", "Find the bug",
             "Exercises", "What you now know")  # fmt: skip
@@ -129,7 +130,7 @@ def lesson(request):
 
 def test_all_are_there():
     assert [path.stem for path in LESSONS] == sorted(HAND_BUILT)
-    assert {path.stem for path in (FOLDER / "solutions").glob("*.ipynb")} == set(HAND_BUILT)
+    assert {path.stem for path in (FOLDER / "solutions").glob("*.ipynb")} == {*HAND_BUILT, PROJECT.stem}
 
 
 def test_every_cell_was_run_in_order_and_kept_its_output(notebook):
@@ -187,8 +188,9 @@ def test_sections_stand_in_order(lesson):
         assert heading.startswith(f"## {number}. {section}"), heading
 
 
-def test_size_of_a_lesson(lesson):
-    cells = read(lesson)["cells"]
+@pytest.mark.parametrize("path", [*LESSONS, PROJECT], ids=name_of)
+def test_size_of_a_lesson(path):
+    cells = read(path)["cells"]
     lengths = sorted(len(text(cell).splitlines()) for cell in cells if cell["cell_type"] == "code")
     assert lengths[len(lengths) // 2] <= 8 and lengths[-1] <= 25
     assert 30 <= len(cells) <= 85
@@ -208,14 +210,37 @@ def test_parameters_stubs_and_marks(lesson):
     assert sum("assert " in text(cell) for cell in code_cells(lesson)) >= 3
 
 
-def test_an_unsolved_lesson_says_so(lesson):
+@pytest.mark.parametrize("path", [*LESSONS, PROJECT], ids=name_of)
+def test_an_unsolved_lesson_says_so(path):
     shown = [
         "".join(output.get("text", ""))
-        for cell in code_cells(lesson)
+        for cell in code_cells(path)
         if re.search(r"\.check\(", text(cell))
         for output in cell["outputs"]
     ]
     assert shown and all("Not attempted yet" in words for words in shown), shown
+
+
+def test_the_project_begins_empty():
+    """Each part is a stub, the network too; nothing of the library's core is imported."""
+    cells = code_cells(PROJECT)
+    (parameters,) = [cell for cell in cells if "parameters" in cell["metadata"].get("tags", [])]
+    assert "COURSE_TINY" in text(parameters)
+    stubs = [text(cell) for cell in cells if "exercise" in cell["metadata"].get("tags", [])]
+    assert len(stubs) == 9 and all("..." in stub for stub in stubs)
+    imports = {
+        n.module for cell in cells for n in ast.walk(ast.parse(text(cell))) if isinstance(n, ast.ImportFrom)
+    }
+    parts = ("data", "exercises", "plots")
+    assert imports == {"torch", *(f"diffusion_lib.{part}" for part in parts)}
+
+
+def test_the_worked_project_is_all_right():
+    solved = FOLDER / "solutions" / PROJECT.name
+    checks = [cell for cell in code_cells(solved) if re.search(r"\.check\(", text(cell))]
+    assert len(checks) == 9
+    for cell in checks:
+        assert "".join(cell["outputs"][0]["text"]).startswith("Right."), text(cell)
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=name_of)

@@ -15,6 +15,10 @@ LESSONS = {  # the exercises of each in the lesson's order: 1.1, 1.2 ...
     ),
     "ddim": ("predict_eta", "times", "x0_pred", "slerp", "sigma_hat"),
     "your_own": ("first_apple", "where_it_helps", "parents", "draw_kinds"),
+    "empty_cell": (
+        "make_alpha_bar", "noised", "tiny_unet", "training_loss", "first_loss", "train_network",
+        "guided_noise", "ddpm_sample", "ddim_sample",
+    ),
     "symptoms": ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"),
 }  # fmt: skip
 

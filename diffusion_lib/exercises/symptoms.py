@@ -105,9 +105,9 @@ seven = _quiz(
      "d": "Read the rows: 0, 1, 2, 3, 4. Are they?"},
     ("The digits are fine. Are they what was asked for?",
      "Look at which digit came for which wish: it is not by chance."),
-    "The mask code of a widely read script multiplies by -1. The network learns what -1 means, and is asked "
-    "with +1, which it has never seen. What tells: the accuracy, and nothing else. The loss is the right "
-    "one's.",
+    "The mask code of the script from which this network comes multiplies by -1. The network learns what -1 "
+    "means, and is asked with +1, which it has never seen. What tells: the accuracy, and nothing else. The "
+    "loss is the right one's.",
 )  # fmt: skip
 
 eight = _quiz(

@@ -57,7 +57,7 @@ def with_random_shortcut(*size) -> ContextUnet:
 
 
 def negated(data: ImageData) -> ImageData:
-    """The context as the mask code of a widely read script leaves it: c * (-1 * (1 - mask)), minus one."""
+    """The context as the script that the network comes from leaves it: c * (-1 * (1 - mask)), minus one."""
     return replace(data, labels=-data.labels)
 
 

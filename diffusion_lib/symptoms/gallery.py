@@ -3,7 +3,6 @@
 import argparse
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
 
@@ -63,8 +62,7 @@ SAMPLED |= {
 def digits(split: str = "train") -> ImageData:
     """The digits 0 to 4 alone, so that the class is the digit."""
     data = load_images("digits", split)
-    part = data.subset(data.labels[:, :CLASSES].any(dim=1))
-    return replace(part, labels=part.labels[:, :CLASSES], class_names=part.class_names[:CLASSES])
+    return data.only(data.class_names[:CLASSES])
 
 
 def make_model(name: str, data: ImageData, steps: int, folder: Path) -> Checkpoint:

@@ -12,7 +12,7 @@ import anywidget
 import ipywidgets
 import numpy as np
 
-# Okabe & Ito's colours, told apart with any of the usual kinds of colour blindness.
+# Three of Okabe & Ito's colours, and two greys: told apart with any of the usual kinds of colour blindness.
 BLUE, ORANGE, GREEN, GREY, BLACK = "#0072B2", "#D55E00", "#009E73", "#8C8C8C", "#222222"
 
 
