@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import sys
+import sysconfig
 from collections import namedtuple
 from pathlib import Path
 
@@ -38,6 +39,10 @@ def test_help_names_the_commands(course, monkeypatch, capsys):
     with pytest.raises(SystemExit) as end:
         start(course, monkeypatch, "labb")
     assert end.value.code == 2
+    with pytest.raises(SystemExit) as end:
+        start(course, monkeypatch)
+    assert end.value.code == 0
+    assert "To begin: python course.py lab" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("name", "version"), [("OLDEST", (99, 0)), ("NEWEST", (3, 9))])
@@ -45,7 +50,96 @@ def test_a_python_that_does_not_fit_is_told_so(course, monkeypatch, capsys, name
     monkeypatch.setattr(course, name, version)
     assert start(course, monkeypatch, "lab") == 1
     expected = "99.0 to 3.14" if name == "OLDEST" else "3.11 to 3.9"
-    assert f"The course needs Python {expected}, this one is" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert f"The course needs Python {expected}, this one is {course.VERSION}." in error
+    newer = "3.15" if name == "OLDEST" else "3.10"
+    assert f"Python 3.13 from https://www.python.org/downloads/ works; {newer} is too new." in error
+
+
+@pytest.mark.parametrize(
+    ("maxsize", "built_for", "mac", "machine", "expected"),
+    [
+        (
+            2**31 - 1,
+            "win32",
+            "",
+            "AMD64",
+            "This Python is a 32-bit one: PyPI has no PyTorch for it. Take a 64-bit",
+        ),
+        (
+            2**63 - 1,
+            "win-arm64",
+            "",
+            "ARM64",
+            "This Python is for Windows on ARM: PyPI has no PyTorch for it.",
+        ),
+        (2**63 - 1, "win-amd64", "", "ARM64", None),  # which runs on Windows on ARM
+        (
+            2**63 - 1,
+            "macosx-11.0-universal2",
+            "15.1",
+            "x86_64",
+            "This Python is for Intel Macs: PyPI has no Py",
+        ),
+        (
+            2**63 - 1,
+            "macosx-11.0-universal2",
+            "13.7.1",
+            "arm64",
+            "needs macOS 14 or newer, this is macOS 13.7.1:",
+        ),
+        (2**63 - 1, "macosx-11.0-universal2", "14.0", "arm64", None),
+        (2**63 - 1, "macosx-11.0-universal2", "10.16", "arm64", None),  # so says an old Python of any macOS
+        (2**63 - 1, "linux-x86_64", "", "x86_64", None),
+    ],
+)
+def test_a_system_without_pytorch_is_refused(
+    course, monkeypatch, capsys, maxsize, built_for, mac, machine, expected
+):
+    """Before there is a .venv, and before pip."""
+    monkeypatch.setattr(course.sys, "maxsize", maxsize)
+    monkeypatch.setattr(course, "PLATFORM", built_for)
+    monkeypatch.setattr(course.platform, "mac_ver", lambda: (mac, ("", "", ""), ""))
+    monkeypatch.setattr(course.platform, "machine", lambda: machine)
+    begun = []
+    monkeypatch.setattr(course, "set_up", lambda *arguments: begun.append(arguments))
+    assert start(course, monkeypatch, "setup") == (1 if expected else 0)
+    error = capsys.readouterr().err
+    assert (expected in error and not begun) if expected else (error == "" and begun)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["setup", "--nonsense"], "setup does not take --nonsense. It takes --cpu and --from FOLDER."),
+        (["setup", "lab"], "setup does not take lab."),
+        (["lab", "--cup"], "lab does not take --cup. It takes --cpu and --from FOLDER."),
+        (["test", "-x", "--form=wheels"], "test does not take --form=wheels."),
+        (["wheels", "--dest"], "wheels does not take --dest. It takes the name of one folder and --cpu."),
+        (["wheels", "one", "two"], "wheels does not take two."),
+        (["wheels", "one", "--from", "two"], "wheels does not take --from."),
+        (["wheels", __file__], f"wheels needs the name of a folder, and {__file__} is a file."),
+    ],
+)
+def test_arguments_that_nobody_reads_are_refused(course, monkeypatch, capsys, tmp_path, arguments, expected):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(course, "set_up", lambda *arguments: 1 / 0)
+    monkeypatch.setattr(course, "wheels", lambda *arguments: 1 / 0)
+    assert start(course, monkeypatch, *arguments) == 1
+    assert expected in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "more",
+    [["-k", "from or cpu", "tests/test_course.py"], ["--capture=no", "--pdb", "--co"], ["-k", "from"]],
+)
+def test_the_options_of_pytest_reach_it(course, monkeypatch, more):
+    calls = []
+    monkeypatch.setattr(course, "set_up", lambda *arguments: None)
+    monkeypatch.setattr(course, "call", lambda arguments, problem=None: calls.append(arguments) or 0)
+    assert start(course, monkeypatch, "test", *more, "--cpu") == 0
+    assert calls == [[course.PYTHON, "-m", "pytest", *more]]
 
 
 def test_the_venv_that_is_at_work_is_not_deleted(course, monkeypatch, capsys):
@@ -60,26 +154,38 @@ def test_the_venv_that_is_at_work_is_not_deleted(course, monkeypatch, capsys):
     assert Path(course.PYTHON).exists() and not made
 
 
-def test_a_foreign_venv_is_made_anew(course, monkeypatch):
-    """As an editor makes them with an older Python."""
+@pytest.mark.parametrize("version", ["3.10", "", "3.99"])
+def test_a_venv_of_another_python_is_made_anew(course, monkeypatch, capsys, version):
+    """As an editor makes them, or one that does not run, or the last Python that one had."""
     made = []
-    monkeypatch.setattr(course.subprocess, "call", lambda command, **options: 1)
+    monkeypatch.setattr(course, "venv_python", lambda: version)
+    monkeypatch.setattr(course.subprocess, "call", lambda command, **options: 0)
     monkeypatch.setattr(course, "call", lambda command, problem=None: made.append(command))
     Path(course.VENV).mkdir()
     Path(course.PYTHON).touch()
     course.make_venv()
     assert made == [[sys.executable, "-m", "venv", course.VENV]] and not Path(course.VENV).exists()
+    was = f", in place of the one for {version}" if version else ""
+    assert f"Making .venv for Python {course.VERSION}{was} ...\n" in capsys.readouterr().out
 
 
-def test_a_venv_without_pip_gets_it(course, monkeypatch):
+def test_the_version_of_the_venv_is_that_of_its_python(course, monkeypatch):
+    assert course.venv_python() == ""
+    monkeypatch.setattr(course, "PYTHON", sys.executable)
+    assert course.venv_python() == course.VERSION == "{}.{}".format(*sys.version_info)
+    monkeypatch.setattr(course, "PYTHON", __file__)
+    assert course.venv_python() == "", "it does not run"
+
+
+@pytest.mark.parametrize("fails", ["pip", "none"])
+def test_a_venv_without_pip_gets_it(course, monkeypatch, fails):
     calls = []
-    fails = "pip"
+    monkeypatch.setattr(course, "venv_python", lambda: course.VERSION)
     monkeypatch.setattr(course.subprocess, "call", lambda c, **options: calls.append(c) or fails in c)
     monkeypatch.setattr(course, "call", lambda command, problem=None: 1 / 0)
-    Path(course.VENV).mkdir()
-    Path(course.PYTHON).touch()
     course.make_venv()
-    assert calls[-1] == [course.PYTHON, "-m", "ensurepip"]
+    asked = [[course.PYTHON, "-m", "pip", "--version"], [course.PYTHON, "-m", "ensurepip"]]
+    assert calls == asked[: 2 if fails == "pip" else 1]
 
 
 def test_ctrl_c_in_the_install_is_no_lost_connection(course, monkeypatch, capsys):
@@ -109,7 +215,15 @@ def test_a_full_disk_is_told(course, monkeypatch, capsys):
 def test_a_missing_venv_module_is_told(course, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "ensurepip", None)  # as Debian and Ubuntu ship Python
     assert start(course, monkeypatch, "lab") == 1
-    assert "sudo apt install python3." in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "lacks the module ensurepip" in error and f"sudo apt install python{course.VERSION}-venv" in error
+    monkeypatch.undo()
+    monkeypatch.setitem(sys.modules, "_lzma", None)  # as Python is built where liblzma-dev is missing
+    monkeypatch.delitem(sys.modules, "lzma", raising=False)
+    with pytest.raises(
+        course.Problem, match="lacks the module _lzma.*\n.*\nIf it lacks _lzma, build it again with"
+    ):
+        course.new_venv("nowhere")
 
 
 def test_a_failed_install_is_told_and_leaves_no_stamp(course, monkeypatch, capsys):
@@ -117,16 +231,63 @@ def test_a_failed_install_is_told_and_leaves_no_stamp(course, monkeypatch, capsy
     monkeypatch.setattr(course, "PYTHON", sys.executable)
     monkeypatch.setattr(course.subprocess, "Popen", lambda *a, **k: namedtuple("P", "wait")(lambda: 1))
     assert start(course, monkeypatch, "test") == 1
-    assert "pip could not get the packages" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "pip could not get the packages" in error
+    assert all(host in error for host in ("pypi.org", "files.pythonhosted.org", "download.pytorch.org"))
+    assert "HTTPS_PROXY" in error and "CERTIFICATE_VERIFY_FAILED above:\nset PIP_CERT" in error
+    assert start(course, monkeypatch, "test", "--from", str(ROOT)) == 1
+    error = capsys.readouterr().err
+    assert f"pip could not install from {ROOT} " in error and "HTTPS_PROXY" not in error
+    assert f"must be for\n{course.KIND}, as .venv is" in error and "it makes .venv anew" in error
     assert not Path(course.STAMP).exists()
+
+
+def test_the_kind_of_packages(course):
+    on = "macosx-arm64" if sys.platform == "darwin" else sysconfig.get_platform()
+    assert course.KIND == f"Python {sys.version_info[0]}.{sys.version_info[1]} on {on}"
+
+
+def test_a_pytorch_that_does_not_start_is_told_and_leaves_no_stamp(course, monkeypatch, capsys):
+    def ends(arguments, **options):
+        return namedtuple("P", "wait")(lambda: int("import torch" in arguments))
+
+    monkeypatch.setattr(course, "make_venv", lambda: None)
+    monkeypatch.setattr(course.subprocess, "Popen", ends)
+    assert start(course, monkeypatch, "setup") == 1
+    error = capsys.readouterr().err
+    assert "PyTorch does not start (see its message above)" in error and "vc_redist.x64.exe" in error
+    assert not Path(course.STAMP).exists()
+
+
+@pytest.mark.parametrize(
+    ("system", "length", "warned"), [("win32", 61, True), ("win32", 60, False), ("linux", 61, False)]
+)
+def test_a_path_too_long_for_windows_is_told(course, monkeypatch, capsys, system, length, warned):
+    def stop():
+        raise course.Problem("here")
+
+    monkeypatch.setattr(course.sys, "platform", system)
+    monkeypatch.setattr(course, "ROOT", "/" * length)
+    monkeypatch.setattr(course, "make_venv", stop)
+    assert start(course, monkeypatch, "setup") == 1
+    assert (
+        f"has {length} characters, more than 60, and Windows allows 260" in capsys.readouterr().out
+    ) == warned
 
 
 def test_set_up_is_done_once_for_the_same_requirements(course, monkeypatch):
     Path(course.VENV).mkdir()
     Path(course.PYTHON).touch()
     assert not course.is_ready(with_tests=False)
+    monkeypatch.setattr(course, "venv_python", lambda: "3.12")
     Path(course.STAMP).write_text(course.stamp(False) + "\n")
     assert course.is_ready(with_tests=False) and not course.is_ready(with_tests=True)
+    monkeypatch.setattr(course, "VERSION", "3.13")
+    monkeypatch.setattr(sys, "version_info", (3, 13, 0))
+    assert course.is_ready(with_tests=False), "a finished .venv serves whichever Python runs the command"
+    monkeypatch.setattr(course, "venv_python", lambda: "3.13")
+    assert not course.is_ready(with_tests=False), "the system's Python has been replaced below it"
+    monkeypatch.setattr(course, "venv_python", lambda: "3.12")
     monkeypatch.setattr(course, "requirements", lambda with_tests: ["requirements-test.txt"])
     assert not course.is_ready(with_tests=False), "other requirements are installed anew"
 
@@ -155,7 +316,8 @@ def test_the_cpu_build_comes_from_its_own_index(course, monkeypatch, capsys, pla
     Path(course.VENV).mkdir()
     assert start(course, monkeypatch, "lab", *(["--cpu"] if cpu else []), "--port=9999") == 0
     assert ("add --cpu" in capsys.readouterr().out) == hint
-    *installs, lab = calls
+    *installs, torch, lab = calls
+    assert torch == [sys.executable, "-c", "import torch"]
     assert lab[1:3] == ["-m", "jupyterlab"] and lab[-1] == "--port=9999" and "--cpu" not in lab
     assert ("https://download.pytorch.org/whl/cpu" in installs[0]) == cpu
     assert installs[-1][-2:] == ["-r", "requirements.txt"] and len(installs) == 1 + cpu
@@ -164,8 +326,9 @@ def test_the_cpu_build_comes_from_its_own_index(course, monkeypatch, capsys, pla
 
 
 def test_packages_from_a_folder_need_no_internet(course, monkeypatch, capsys, tmp_path):
-    calls = []
+    calls, places = [], []
     monkeypatch.setattr(course, "make_venv", lambda: None)
+    monkeypatch.setattr(course, "new_venv", places.append)
     monkeypatch.setattr(course, "call", lambda arguments, problem=None: calls.append(arguments) or 0)
     monkeypatch.setattr(course.subprocess, "check_output", lambda *a, **k: course.VENV)
     Path(course.VENV).mkdir()
@@ -176,12 +339,20 @@ def test_packages_from_a_folder_need_no_internet(course, monkeypatch, capsys, tm
     assert start(course, monkeypatch, "wheels", str(folder), "--cpu") == 0
     torch_alone, rest = calls
     assert torch_alone[3] == rest[3] == "download" and "--index-url" in torch_alone
-    assert rest[-2:] == ["--dest", str(folder)] and "requirements-test.txt" in rest
-    assert "0 files, 0 MB" in capsys.readouterr().out
+    assert rest[rest.index("--dest") + 1] == str(folder) and "requirements-test.txt" in rest
+    assert torch_alone[torch_alone.index("--dest") + 1] == str(folder)
+    (place,) = places  # a .venv beside the course may be of another Python
+    assert rest[0] == torch_alone[0] == os.path.join(place, course.IN_VENV) and not Path(place).exists()
+    out = capsys.readouterr().out
+    assert f"0 files, 0 MB, now with all for {course.KIND}." in out and "pip picks what fits" in out
     calls.clear()
     assert start(course, monkeypatch, "setup", "--from", str(folder), "--cpu") == 0
-    (install,) = calls
-    assert install[-3:] == ["--no-index", "--find-links", str(folder)] and "--index-url" not in install
+    install, torch = calls
+    at = install.index("--no-index")
+    assert (
+        install[at : at + 3] == ["--no-index", "--find-links", str(folder)] and "--index-url" not in install
+    )
+    assert torch[1:] == ["-c", "import torch"]
     assert Path(course.VENV, "diffusion-course.pth").read_text() == "..\n"  # whatever the folders are called
     assert start(course, monkeypatch, "lab", "--from", str(tmp_path / "nowhere")) == 1
     assert "--from must name a folder of packages" in capsys.readouterr().err
