@@ -15,6 +15,10 @@ class _WrongTime(ValueError):
 class _Echo(nn.Module):
     """Its answer depends on x, t and c, and it wants its t as the network of step 3 does."""
 
+    def __init__(self):
+        super().__init__()
+        self.unused = nn.Parameter(torch.zeros(1))  # one may ask a network's weights for their device
+
     def forward(self, x: Tensor, t: Tensor, c: Tensor) -> Tensor:
         if not isinstance(t, Tensor) or t.shape != (len(x),):
             given = f"shape {tuple(t.shape)}" if isinstance(t, Tensor) else f"a {type(t).__name__}"
@@ -33,14 +37,22 @@ def guided_cases() -> list[dict]:
     return cases
 
 
+class _Linear(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weights = nn.Conv2d(3, 3, 1)
+
+    def forward(self, x: Tensor, t: Tensor, c: Tensor) -> Tensor:
+        return self.weights(x)
+
+
 class WithoutGradients(FunctionExercise):
     """A FunctionExercise whose answer's result must carry no gradient although the network has weights."""
 
     def _judge(self, answer) -> Verdict:
         verdict, case = super()._judge(answer), self.cases()[0]
         if verdict.status == "right":
-            linear = nn.Conv2d(3, 3, 1)
-            case["network"] = lambda x, t, c: linear(x)
+            case["network"] = _Linear()
             if answer(*case.values()).requires_grad:
                 return Verdict("wrong", WITH_GRADIENTS)
         return verdict

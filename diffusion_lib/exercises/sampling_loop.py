@@ -150,8 +150,8 @@ def _wrong_mean(schedule: NoiseSchedule, moved: list[Tensor], told: list[Tensor]
                 if _near(share, wanted, 1e-4):
                     return says
             return (
-                f"{SHARE}: at t = {t} so much of it is taken away: {share:.3f}. β_t / √(1 − ᾱ_t) is "
-                f"{beta / rest.sqrt():.3f}."
+                f"{SHARE}: at t = {t} so much of it is taken away: {share:.5g}. β_t / √(1 − ᾱ_t) is "
+                f"{beta / rest.sqrt():.5g}."
             )
     return None
 

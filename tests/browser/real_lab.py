@@ -88,6 +88,8 @@ def open_and_run(page, lab: Callable, name: str) -> None:
     page.locator('.lm-Menu-item[data-command="runmenu:run-all"]').click()
     page.wait_for_function(
         """() => {
+            // After an error the cells below are not run: the test that called looks for errors.
+            if (document.querySelector('[data-mime-type="application/vnd.jupyter.error"]')) return true;
             const cells = [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')];
             return cells.length && cells.every(e => /\\[\\d+\\]/.test(e.innerText)) &&
                    /\\| Idle/.test(document.querySelector('#jp-main-statusbar').innerText);
