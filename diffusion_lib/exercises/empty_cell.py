@@ -8,6 +8,7 @@ from . import empty_cell_guided as guidance
 from . import empty_cell_noising as noising
 from . import empty_cell_training as training
 from . import empty_cell_worked as worked
+from .empty_cell_ddim_mistakes import DDIM
 from .empty_cell_loop_mistakes import LOOPS
 from .empty_cell_network_mistakes import MISTAKES as NETWORKS
 from .empty_cell_training_mistakes import LOSSES
@@ -173,7 +174,7 @@ ddim_sample = PropertyExercise(
     "empty_cell.ddim_sample",
     worked.ddim_sample,
     empty_cell_ddim.test_ddim,
-    mistakes=empty_cell_ddim.DDIM,
+    mistakes=DDIM,
     solution=_mine("my_ddim_sample", worked.ddim_sample),
     right="num_steps that divide T and that do not, 1 and T among them; each step guesses, clips, and noises "
     "again, and nothing is drawn on the way.",

@@ -1,13 +1,13 @@
-"""Notebook 08: what ddim_sample must do, and what people write instead."""
+"""Notebook 08: what ddim_sample must do, told from its questions and its pictures."""
 
 import torch
 from torch import Tensor
 
-from ..checks import Mistake
 from .ddim_mistakes import TIMES_SAY, judge_times
 from .empty_cell_ddpm import OTHER_T
 from .empty_cell_worked import make_alpha_bar
 from .randomness import seeded
+from .sampling_loop import beyond, is_beyond
 
 DDIM_SAYS = {
     "start": "The loop must start from x_T: the first picture that the network sees is another.",
@@ -23,7 +23,21 @@ DDIM_SAYS = {
     "lies in [−1, 1].",
     "end clipped": "Only the finished picture is clipped. Clip the guess in each step.",
     "rootless": "A square root is missing in the guess of the clean image: (x − √(1 − ᾱ_t) ε̂) / √ᾱ_t.",
-    "next rootless": "A square root is missing where the guess is noised again: √ᾱ_next and √(1 − ᾱ_next).",
+    "next rootless": "A square root is missing at the noise where the guess is noised again: √(1 − ᾱ_next).",
+    "no roots": "Where the guess is noised again, both roots are missing: √ᾱ_next and √(1 − ᾱ_next).",
+    "exchanged": "Where the guess is noised again, the two factors are exchanged: √ᾱ_next is the guess's.",
+    "noise exchanged": "Where the noise is worked out anew, the two factors are exchanged: it is "
+    "(x − √ᾱ_t x̂_0) / √(1 − ᾱ_t).",
+    "strength of t": "The guess is noised again with the strength of t, √(1 − ᾱ_t). It is that of the next "
+    "time, √(1 − ᾱ_next).",
+    "guess kept": "The guess itself is the next x. It is noised again first, or the network is shown a clean "
+    "picture and told that it is noisy.",
+    "0 to 1": "The guess is clipped to [0, 1]. Pictures lie in [−1, 1].",
+    "ends at 1": "The last step goes to t = 1, where a little noise is left. It goes to 0, the clean image.",
+    "twice": "The network is asked twice in a step. Once is enough: the rest of the step is arithmetic.",
+    "once": "The network is asked only once: is the `return` inside the loop?",
+    "too few": "The network is asked num_steps − 1 times: the last step, to 0, is missing.",
+    "at 0": "The network is asked at t = 0, too. That is the clean image: no step starts there.",
     "no noise back": "The guess is not noised again: √(1 − ᾱ_next) times the predicted noise is added to it.",
     "step back": "The guess is noised again to ᾱ_{t−1}. The step goes to the next t of your list, many steps "
     "further.",
@@ -37,40 +51,65 @@ DDIM_SAYS = {
 }
 
 
-def _along(times, predict_noise, alpha_bar, x_T, clip=True, again=True, mode=""):
-    """The sampler over these times, right or with one of the mistakes that DDIM_SAYS knows."""
+OF_TIMES = "The times are those at which the network is asked, and 0 at the end."
+
+
+def _guess(x, predicted, bar):
+    return (x - (1 - bar).sqrt() * predicted) / bar.sqrt()
+
+
+def _clip(clean):
+    return clean.clamp(-1, 1)
+
+
+def _anew(x, predicted, clean, bar):
+    return (x - bar.sqrt() * clean) / (1 - bar).sqrt()
+
+
+def _mixed(clean, noise, bar, bar_next):
+    return bar_next.sqrt() * clean + (1 - bar_next).sqrt() * noise
+
+
+def _same(x):
+    return x
+
+
+def along(
+    times, predict_noise, alpha_bar, x_T, to=lambda t, t_next: t_next,
+    guess=_guess, clip=_clip, anew=_anew, mixed=_mixed, after=_same, end=_same,
+):  # fmt: skip
+    """The sampler over these times, right or with one of its lines exchanged for another."""
     x = x_T.double()
     for t, t_next in zip(times[:-1], times[1:]):
-        bar, bar_next = alpha_bar[t], alpha_bar[t_next]
-        bar_next = alpha_bar[t - 1] if mode == "step back" else bar_next
+        bar, bar_next = alpha_bar[t], alpha_bar[to(t, t_next)]
         predicted = predict_noise(x.float(), t).double()
-        rest = (1 - bar) if mode == "rootless" else (1 - bar).sqrt()
-        clean = (x - rest * predicted) / bar.sqrt()
-        clean = clean.clamp(-1, 1) if clip else clean
-        noise = (x - bar.sqrt() * clean) / (1 - bar).sqrt() if again else predicted
-        share = bar_next.sqrt(), (1 - bar_next).sqrt()
-        if mode == "next rootless":
-            share = share[0], 1 - bar_next
-        if mode == "eta":
-            sigma_squared = (1 - bar_next) / (1 - bar) * (1 - bar / bar_next)
-            share = share[0], (1 - bar_next - sigma_squared).clamp(min=0).sqrt()
-        if mode == "no noise back":
-            share = share[0], 0.0
-        x = share[0] * clean + share[1] * noise
-        x = x.clamp(-1, 1) if mode == "x clipped" else x
-    return (x.clamp(-1, 1) if mode == "end clipped" else x).float()
+        clean = clip(guess(x, predicted, bar))
+        x = after(mixed(clean, anew(x, predicted, clean, bar), bar, bar_next))
+    return end(x).float()
 
 
-_WRONG = {
-    "not clipped": {"clip": False},
-    "end clipped": {"clip": False, "mode": "end clipped"},
-    "old noise": {"again": False},
-    "x clipped": {"mode": "x clipped"},
-    "rootless": {"mode": "rootless"},
-    "next rootless": {"mode": "next rootless"},
-    "no noise back": {"mode": "no noise back"},
-    "step back": {"mode": "step back"},
-    "eta": {"mode": "eta"},
+def of_eta_1(clean, noise, bar, bar_next):
+    sigma_squared = (1 - bar_next) / (1 - bar) * (1 - bar / bar_next)
+    return bar_next.sqrt() * clean + (1 - bar_next - sigma_squared).clamp(min=0).sqrt() * noise
+
+
+WRONG = {
+    "ends at 1": {"to": lambda t, t_next: max(t_next, 1)},
+    "not clipped": {"clip": _same},
+    "end clipped": {"clip": _same, "end": _clip},
+    "old noise": {"anew": lambda x, predicted, clean, bar: predicted},
+    "x clipped": {"after": _clip},
+    "0 to 1": {"clip": lambda clean: clean.clamp(0, 1)},
+    "rootless": {"guess": lambda x, predicted, bar: (x - (1 - bar) * predicted) / bar.sqrt()},
+    "noise exchanged": {"anew": lambda x, predicted, clean, bar: _guess(x, clean, bar)},
+    "next rootless": {"mixed": lambda c, n, bar, bar_next: bar_next.sqrt() * c + (1 - bar_next) * n},
+    "no roots": {"mixed": lambda c, n, bar, bar_next: bar_next * c + (1 - bar_next) * n},
+    "exchanged": {"mixed": lambda c, n, bar, bar_next: _mixed(n, c, bar, bar_next)},
+    "strength of t": {"mixed": lambda c, n, bar, bar_next: bar_next.sqrt() * c + (1 - bar).sqrt() * n},
+    "no noise back": {"mixed": lambda c, n, bar, bar_next: bar_next.sqrt() * c},
+    "guess kept": {"mixed": lambda c, n, bar, bar_next: c},
+    "step back": {"to": lambda t, t_next: t - 1},
+    "eta": {"mixed": of_eta_1},
 }
 
 
@@ -81,12 +120,14 @@ def _predict(x: Tensor, t) -> Tensor:
 def test_ddim(answer) -> str | None:
     """The first thing wrong with a function like ddim_sample, in a sentence; None if there is nothing."""
     x_T = torch.randn(3, 3, 16, 16, generator=seeded(5))
-    try:
-        runs = [_run(answer, T, n, x_T) for T, n in ((500, 5), (500, 1), (30, 7), (40, 30), (20, 20))]
-    except IndexError as error:
-        if "out of" not in str(error):
-            raise
-        return OTHER_T.replace("30", "20 to 500")
+    runs = []
+    for T, n in ((500, 5), (500, 1), (30, 7), (40, 30), (20, 20)):
+        try:
+            runs.append(_run(answer, T, n, x_T))
+        except IndexError as error:
+            if not is_beyond(error, T):
+                raise
+            return OTHER_T.replace("30", str(T))
     for got, _, before, _, _ in runs:
         if got is None:
             return None  # the frame says it
@@ -97,13 +138,21 @@ def test_ddim(answer) -> str | None:
             return DDIM_SAYS[before]
         if got.dtype != x_T.dtype:
             return DDIM_SAYS["dtype"]
+    for name, fits in (
+        ("once", lambda asked, n, T: len(asked) == 1),
+        ("twice", lambda asked, n, T: len(asked) == 2 * n),
+        ("too few", lambda asked, n, T: len(asked) == n - 1 and asked[:1] in ([], [T])),
+        ("at 0", lambda asked, n, T: asked[-1:] == [0]),
+    ):
+        if all(fits(asked, n, T) for _, asked, _, T, n in runs):
+            return DDIM_SAYS[name]
     wrong = set()
     for _, asked, _, T, n in runs:
         wrong |= judge_times([*asked, 0], T, n)
-    if wrong:
+    if wrong and not all(_is(got, "ends at 1", asked, T, x_T) for got, asked, _, T, _ in runs):
         fault = next(says for name, says in TIMES_SAY.items() if name in wrong)
-        return f"The steps t at which the network is asked, and 0 after them: {fault}"
-    for name in (None, *_WRONG):
+        return f"{fault} ({OF_TIMES})"
+    for name in (None, *WRONG):
         if all(_is(got, name, asked, T, x_T) for got, asked, _, T, _ in runs):
             return DDIM_SAYS[name] if name else None
     return DDIM_SAYS["value"]
@@ -117,7 +166,7 @@ def _run(answer, T: int, n: int, x_T: Tensor) -> tuple:
         if isinstance(t, Tensor) and t.ndim:
             t = t.flatten()[0]  # a step for each image
         if t > T:
-            raise IndexError("out of bounds")
+            raise beyond(t, T)
         asked.append(int(t) if float(t) == int(t) else float(t))
         shown.append(x.clone())
         return _predict(x, t)
@@ -131,7 +180,7 @@ def _run(answer, T: int, n: int, x_T: Tensor) -> tuple:
         name = "changed"
     elif shown and not torch.equal(shown[0].to(x_T), x_T):
         name = "start"
-    elif len(shown) > 2 and torch.equal(shown[1], shown[0]):
+    elif len(shown) > 2 and torch.equal(shown[1], shown[0]) and asked[1] != asked[0]:
         name = "stuck"
     elif drew:
         name = "random"
@@ -139,67 +188,9 @@ def _run(answer, T: int, n: int, x_T: Tensor) -> tuple:
 
 
 def _is(got: Tensor, name: str | None, asked: list, T: int, x_T: Tensor) -> bool:
-    wanted = _along([*asked, 0], _predict, _bar(T), x_T, **_WRONG.get(name, {}))
+    wanted = along([*asked, 0], _predict, _bar(T), x_T, **WRONG.get(name, {}))
     return bool((got - wanted).abs().max() <= 2e-3 * max(1.0, wanted.abs().max().item()))
 
 
 def _bar(T: int) -> Tensor:
     return make_alpha_bar(T, 0.1 / T, 20 / T if T > 20 else 0.5)
-
-
-def _times(T, n):
-    return [round(T * (n - i) / n) for i in range(n + 1)]
-
-
-def _ddim(times=_times, asked=lambda t, T: t, start=lambda x_T: x_T, **how):
-    """ddim_sample over other times, with other questions, or one of the mistakes in a step."""
-
-    def wrong(predict_noise, alpha_bar, x_T, num_steps):
-        T = len(alpha_bar) - 1
-        return _along(
-            times(T, num_steps), lambda x, t: predict_noise(x, asked(t, T)), alpha_bar, start(x_T), **how
-        )
-
-    return wrong
-
-
-def _stride(T, n):
-    return [*range(T, 0, -(T // n)), 0]
-
-
-def _overwritten(predict_noise, alpha_bar, x_T, num_steps):
-    return x_T.copy_(_ddim()(predict_noise, alpha_bar, x_T, num_steps))
-
-
-def _eta_of_one(predict_noise, alpha_bar, x_T, num_steps):
-    x = _ddim(mode="eta")(predict_noise, alpha_bar, x_T, num_steps)
-    return x + 0.1 * torch.randn(x.shape)
-
-
-def _stuck(predict_noise, alpha_bar, x_T, num_steps):
-    return _ddim()(lambda x, t: predict_noise(x_T, t), alpha_bar, x_T, num_steps)
-
-
-def _doubled(predict_noise, alpha_bar, x_T, num_steps):
-    return _ddim()(predict_noise, alpha_bar, x_T, num_steps).double()
-
-
-DDIM = [
-    *(Mistake(_ddim(**how), DDIM_SAYS[name]) for name, how in _WRONG.items()),
-    Mistake(_ddim(times=_stride), TIMES_SAY["count"]),
-    Mistake(_ddim(times=lambda T, n: _times(T, n)[1:]), TIMES_SAY["first"]),
-    Mistake(_ddim(times=lambda T, n: _times(T - 1, n)), TIMES_SAY["index"]),
-    Mistake(_ddim(times=lambda T, n: [T - i * (T // n) for i in range(n)] + [0]), TIMES_SAY["even"]),
-    Mistake(_ddim(times=lambda T, n: list(range(T, -1, -1))), "The steps t at which the network is asked"),
-    Mistake(
-        _ddim(times=lambda T, n: [round(500 * (n - i) / n) for i in range(n + 1)]), "whatever T is elsewhere"
-    ),
-    Mistake(_ddim(asked=lambda t, T: t / T), DDIM_SAYS["fraction"]),
-    Mistake(_ddim(start=lambda x_T: torch.randn(x_T.shape)), DDIM_SAYS["start"]),
-    Mistake(_eta_of_one, DDIM_SAYS["random"]),
-    Mistake(_stuck, DDIM_SAYS["stuck"]),
-    Mistake(_overwritten, DDIM_SAYS["changed"]),
-    Mistake(_doubled, DDIM_SAYS["dtype"]),
-    Mistake(lambda *asked: list(_ddim()(*asked)), DDIM_SAYS["shape"]),
-    Mistake(lambda *asked: _ddim()(*asked) * 0.9, DDIM_SAYS["value"]),
-]

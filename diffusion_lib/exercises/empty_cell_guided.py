@@ -1,5 +1,7 @@
 """Notebook 08, guidance: the cases of guided_noise, and what people write instead."""
 
+from contextlib import nullcontext
+
 import torch
 from torch import Tensor, nn
 
@@ -8,7 +10,11 @@ from .empty_cell_worked import guided_noise
 from .randomness import seeded
 
 
-class _WrongTime(ValueError):
+class WrongTime(ValueError):
+    pass
+
+
+class WrongContext(ValueError):
     pass
 
 
@@ -22,7 +28,10 @@ class _Echo(nn.Module):
     def forward(self, x: Tensor, t: Tensor, c: Tensor) -> Tensor:
         if not isinstance(t, Tensor) or t.shape != (len(x),):
             given = f"shape {tuple(t.shape)}" if isinstance(t, Tensor) else f"a {type(t).__name__}"
-            raise _WrongTime(f"the network wants t as a tensor with an entry for each image, got {given}")
+            raise WrongTime(f"the network wants t as a tensor with an entry for each image, got {given}")
+        if not isinstance(c, Tensor) or c.shape != (len(x), 5):
+            given = f"shape {tuple(c.shape)}" if isinstance(c, Tensor) else f"a {type(c).__name__}"
+            raise WrongContext(f"the network wants c as a tensor (batch, 5), zeros for no class, got {given}")
         told = c @ torch.arange(1.0, c.shape[1] + 1).to(c)
         return torch.tanh(x + told.view(-1, 1, 1, 1)) * torch.cos(2 * t).view(-1, 1, 1, 1)
 
@@ -64,21 +73,18 @@ WITH_GRADIENTS = (
 )
 
 
-def _guided(mix, told=lambda t, T: t / T):
-    """guided_noise with another mixture of the two predictions, or another time."""
+def _guided(
+    mix=lambda none, told, w: none + w * (told - none), told=lambda t, T: t / T,
+    nothing=torch.zeros_like, under=torch.no_grad,
+):  # fmt: skip
+    """guided_noise with another mixture of the two predictions, another time, or another no class."""
 
     def wrong(network, x, t, T, c, weight):
         t = torch.full((len(x),), told(t, T))
-        with torch.no_grad():
-            return mix(network(x, t, torch.zeros_like(c)), network(x, t, c), weight)
+        with under():
+            return mix(network(x, t, nothing(c)), network(x, t, c), weight)
 
     return wrong
-
-
-def _with_gradients(network, x, t, T, c, weight):
-    fraction = torch.full((len(x),), t / T)
-    without = network(x, fraction, torch.zeros_like(c))
-    return without + weight * (network(x, fraction, c) - without)
 
 
 def _scaled_context(network, x, t, T, c, weight):
@@ -102,15 +108,21 @@ GUIDED = [
             "What is weighted is its difference to the one without."),
     Mistake(_guided(lambda none, told, w: none + (w - 1) * (told - none)), "w − 1 stands where w belongs: "
             "weight 1 is the plain prediction with context."),
-    Mistake(_guided(lambda n, c, w: n + w * (c - n), lambda t, T: float(t)), "The network is told the step t "
+    Mistake(_guided(told=lambda t, T: float(t)), "The network is told the step t "
             "itself. It wants t / T, as in training."),
-    Mistake(_guided(lambda n, c, w: n + w * (c - n), lambda t, T: t / 500), "t is divided by 500. Divide by "
+    Mistake(_guided(told=lambda t, T: t / 500), "t is divided by 500. Divide by "
             "the argument T."),
-    Mistake(_guided(lambda n, c, w: n + w * (c - n), lambda t, T: (t - 1) / T), "The network is told "
+    Mistake(_guided(told=lambda t, T: (t - 1) / T), "The network is told "
             "(t − 1) / T. In training it was t / T."),
-    Mistake(_guided(lambda n, c, w: n + w * (c - n), lambda t, T: 1 - t / T), "The time is turned round: "
+    Mistake(_guided(told=lambda t, T: 1 - t / T), "The time is turned round: "
             "t / T is 1 at the noisiest step."),
-    Mistake(_with_gradients, WITH_GRADIENTS),
+    Mistake(_guided(told=lambda t, T: t // T), "t // T is the whole part, 0 for "
+            "all t below T. Write t / T."),
+    Mistake(_guided(nothing=lambda c: None), "This network knows no None: no class is zeros, "
+            "torch.zeros_like(c)."),
+    Mistake(_guided(nothing=torch.ones_like), "For no class the network is given ones. It knows no class as "
+            "zeros."),
+    Mistake(_guided(under=nullcontext), WITH_GRADIENTS),
     Mistake(_scaled_context, "The context itself is multiplied by the weight, which the network never saw in "
             "training. Ask twice, and weight the difference of the answers."),
     Mistake(lambda network, x, t, T, c, weight: network(x, t / T, c), "The network wants t / T as a tensor "

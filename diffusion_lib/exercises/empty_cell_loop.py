@@ -27,7 +27,12 @@ SAYS = {
     "added": "The gradients of all steps add up: optimizer.zero_grad() belongs into each step.",
     "adam": "Adam is wanted, and this is",
     "rate": "The rate must begin at 4e-3, and its largest value was",
-    "constant": "The rate does not fall: it ends at",
+    "warm-up": "The warm-up is so long that 4e-3 is never reached: num_steps is 200 here. Give it a share of "
+    "num_steps, such as a tenth.",
+    "constant": "The optimizer's rate does not fall: is it written into optimizer.param_groups? It stays",
+    "slowly": "The rate falls, but not to 0 in num_steps steps, which are 200 here, whatever they are "
+    "elsewhere. It ends at",
+    "copy": "No batch went through the network that was passed in: train that one, in place, and no copy.",
     "soon": "The rate is near 0 long before the end, so the last steps teach nothing.",
     "anew": "A new optimizer is made in each step, and forgets its averages: make it before the loop.",
     "losses": "The numbers in the list are not the losses of the steps, one by one.",
@@ -111,6 +116,8 @@ def _wrong_list(losses, asked: int) -> str | None:
         return f"{SAYS['list']}, got {type(losses).__name__}."
     if asked > 1.5 * STEPS:
         return f"{SAYS['epochs']} For num_steps = {STEPS} there were {asked} batches."
+    if not asked and values:
+        return SAYS["copy"]
     if len(values) != STEPS or asked != STEPS:
         return f"{SAYS['list']}: for num_steps = {STEPS} there were {asked} batches and {len(values)} losses."
     return None
@@ -153,10 +160,12 @@ def _wrong_steps(seen: list) -> str | None:
         return SAYS["added"]
     rates = [step[1] for step in seen]
     lowest = 0.6 if rates[0] < 0.5 * max(rates) else 0.95  # a warm-up may end when it falls already
+    if rates.index(max(rates)) > STEPS / 4 and max(rates) < lowest * RATE:
+        return SAYS["warm-up"]
     if not lowest * RATE <= max(rates) <= 1.05 * RATE:
         return f"{SAYS['rate']} {max(rates):.2g}. (A LambdaLR wants a factor, not the rate itself.)"
     if rates[-1] > 0.15 * RATE:
-        return f"{SAYS['constant']} {rates[-1]:.2g}. It should fall to 0 over num_steps steps."
+        return f"{SAYS['constant' if rates[-1] == max(rates) else 'slowly']} {rates[-1]:.2g}."
     return SAYS["soon"] if rates[STEPS // 2] < 0.1 * RATE else None
 
 

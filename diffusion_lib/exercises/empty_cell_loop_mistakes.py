@@ -1,5 +1,7 @@
 """Notebook 08, the training loop: what people write, and what the check says to them."""
 
+import copy
+
 import torch
 
 from ..checks import Mistake
@@ -11,7 +13,8 @@ def _loop(
     rate=lambda step, n: 4e-3 * (1 - step / n), make=torch.optim.Adam, batch=32, zero=True, first=lambda n: n,
     pick=lambda images, generator, size: torch.randint(len(images), (size,), generator=generator),
     of_labels=lambda chosen: chosen, mode=True, after=False, keep=lambda loss: loss.item(), own=lambda g: g,
-    parts=lambda network: network.parameters(), backward=True, early=False, number=lambda losses: losses,
+    parts=lambda network: network.parameters(), backward=True, early=False, anew=False,
+    number=lambda losses: losses,
 ):  # fmt: skip
     """train_network with another rate, optimizer, batch, mode, or with a line left out."""
 
@@ -21,6 +24,8 @@ def _loop(
         network.train(mode)
         for step in range(first(num_steps)):
             optimizer.param_groups[0]["lr"] = rate(step, num_steps)
+            if anew:
+                optimizer = make(parts(network), lr=rate(step, num_steps))
             chosen = pick(images, generator, batch)
             loss = training_loss(
                 network, alpha_bar, images[chosen], labels[of_labels(chosen)], own(generator)
@@ -45,19 +50,8 @@ def _in_order(images, generator, size):
     return torch.arange(size) + torch.randint(2, (1,), generator=generator) * (len(images) - size)
 
 
-def _new_each_time(network, images, labels, alpha_bar, num_steps):
-    losses, generator = [], torch.Generator().manual_seed(0)
-    network.train()
-    for step in range(num_steps):
-        optimizer = torch.optim.Adam(network.parameters(), lr=4e-3 * (1 - step / num_steps))
-        chosen = torch.randint(len(images), (32,), generator=generator)
-        loss = training_loss(network, alpha_bar, images[chosen], labels[chosen], generator)
-        loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        losses.append(loss.item())
-    network.eval()
-    return losses
+def _a_copy(network, *more):
+    return train_network(copy.deepcopy(network), *more)
 
 
 def _rescaled(network, images, labels, alpha_bar, num_steps):
@@ -85,8 +79,11 @@ LOOPS = [
     Mistake(_rescaled, SAYS["changed"]),
     Mistake(_loop(zero=False), SAYS["added"]),
     Mistake(_loop(make=torch.optim.SGD), SAYS["adam"]),
-    Mistake(_new_each_time, SAYS["anew"]),
+    Mistake(_loop(anew=True), SAYS["anew"]),
+    Mistake(_a_copy, SAYS["copy"]),
     Mistake(_loop(rate=lambda step, n: 4e-3), SAYS["constant"]),
+    Mistake(_loop(rate=lambda step, n: 4e-3 * (1 - step / 2500)), SAYS["slowly"]),
+    Mistake(_loop(rate=lambda step, n: 4e-3 * min((step + 1) / 100, 1) * (1 - step / n)), SAYS["warm-up"]),
     Mistake(_loop(rate=lambda step, n: 1e-3 * (1 - step / n)), SAYS["rate"] + " 0.001"),
     Mistake(_loop(rate=lambda step, n: 1.6e-5 * (1 - step / n)), SAYS["rate"] + " 1.6e-05"),
     Mistake(_loop(rate=lambda step, n: 4e-3 * 0.5**step), SAYS["soon"]),

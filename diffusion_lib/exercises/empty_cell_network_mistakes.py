@@ -79,6 +79,24 @@ class _Flat(nn.Module):
         return self.out(u)
 
 
+class _Colours(_Small):
+    def __init__(self, num_classes):
+        super().__init__(num_classes)
+        self.colours = nn.Linear(num_classes, 3)
+
+    def forward(self, x, t, c):
+        return super().forward(x, t, torch.zeros_like(c)) + self.colours(c)[:, :, None, None]
+
+
+class _FlatTime(_Small):
+    def __init__(self, num_classes):
+        super().__init__(num_classes)
+        self.again = nn.Linear(1, 1)
+
+    def forward(self, x, t, c):
+        return super().forward(x, self.again(t), c)
+
+
 class _BatchStatistics(_Small):
     def __init__(self, num_classes):
         super().__init__(num_classes)
@@ -169,5 +187,7 @@ MISTAKES = [
     Mistake(_asked(then=lambda out, x: out.relu()), SAYS["positive"]),
     Mistake(_Flat, SAYS["near"]),
     Mistake(_asked(then=lambda out, x: out.flip(3)), SAYS["shift"]),
-    Mistake(_FiveOnly, "shapes cannot be multiplied"),
+    Mistake(_FiveOnly, SAYS["five"]),
+    Mistake(_FlatTime, SAYS["flat t"]),
+    Mistake(_Colours, SAYS["colours"]),
 ]

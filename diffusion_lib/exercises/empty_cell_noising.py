@@ -45,6 +45,21 @@ def _fractions_from_one(start, end, n, dtype):
     return start + (end - start) * torch.arange(1, n + 1, dtype=dtype) / n
 
 
+FROM_FLOAT32 = (
+    "It is worked out in float32 and turned into float64 afterwards, when the digits are gone. Give linspace "
+    "dtype=torch.float64."
+)
+
+
+def _from_float32(num_steps, beta_start, beta_end):
+    bar = torch.cumprod(1 - torch.linspace(beta_start, beta_end, num_steps), dim=0)
+    return torch.cat((torch.ones(1), bar)).double()
+
+
+def _late(num_steps, beta_start, beta_end):
+    return torch.cat((torch.ones(1).double(), make_alpha_bar(num_steps, beta_start, beta_end)[:-1]))
+
+
 BAR = [
     Mistake(_bar(first=None), "alpha_bar begins at t = 1 here: T entries. Put the 1 of the clean image, "
             "t = 0, before them, so that the index is the paper's t."),
@@ -74,6 +89,13 @@ BAR = [
             "torch.linspace do it."),
     Mistake(_bar(grows=_fractions_from_one), "beta begins one step above beta_start: at t = 1 it is "
             "beta_start itself."),
+    Mistake(_from_float32, FROM_FLOAT32),
+    Mistake(_bar(lambda b: torch.cumsum(1 - b, dim=0)), "What the steps leave is added up here, and grows "
+            "far beyond 1. It is multiplied: torch.cumprod."),
+    Mistake(lambda *asked: make_alpha_bar(*asked).roll(-1), "The 1 stands at the end. It is the entry of "
+            "t = 0, and comes first."),
+    Mistake(_late, "alpha_bar is one step late: 1 stands at t = 0 and at t = 1. The product at t holds the "
+            "beta of t itself."),
     Mistake(lambda *asked: make_alpha_bar(*asked).float(), "The numbers are right, in float32. Keep them in "
             "float64, dtype=torch.float64: near t = 1 you will take 1 − alpha_bar, a small difference."),
 ]  # fmt: skip
@@ -92,7 +114,7 @@ def noised_cases() -> list[dict]:
     return cases
 
 
-def _x_t(of_image=torch.sqrt, of_noise=lambda a: (1 - a).sqrt(), pick=lambda bar, t: bar[t]):
+def x_t(of_image=torch.sqrt, of_noise=lambda a: (1 - a).sqrt(), pick=lambda bar, t: bar[t]):
     """noised with another factor of the image or of the noise, or another entry of alpha_bar."""
 
     def wrong(alpha_bar, x_0, t, noise):
@@ -111,7 +133,7 @@ def _own_noise(alpha_bar, x_0, t, noise):
     return noised(alpha_bar, x_0, t, torch.randn_like(x_0))
 
 
-def _in_float64(alpha_bar, x_0, t, noise):
+def in_float64(alpha_bar, x_0, t, noise):
     a = alpha_bar[t].view(-1, 1, 1, 1)
     return a.sqrt() * x_0 + (1 - a).sqrt() * noise
 
@@ -123,32 +145,34 @@ def _in_place(alpha_bar, x_0, t, noise):
 
 
 NOISED = [
-    Mistake(_x_t(of_noise=lambda a: 1 - a), "The noise is multiplied by 1 − ᾱ_t; its square root is missing. "
+    Mistake(x_t(of_noise=lambda a: 1 - a), "The noise is multiplied by 1 − ᾱ_t; its square root is missing. "
             "This is the best known bug of all: small t get far too little noise."),
-    Mistake(_x_t(of_image=lambda a: a), "The image is multiplied by ᾱ_t, without its square root."),
-    Mistake(_x_t(lambda a: a, lambda a: 1 - a), "Both square roots are missing: √ᾱ_t and √(1 − ᾱ_t)."),
-    Mistake(_x_t(of_noise=lambda a: 1 - a.sqrt()), "The noise is multiplied by 1 − √ᾱ_t. The root is of the "
+    Mistake(x_t(of_image=lambda a: a), "The image is multiplied by ᾱ_t, without its square root."),
+    Mistake(x_t(lambda a: a, lambda a: 1 - a), "Both square roots are missing: √ᾱ_t and √(1 − ᾱ_t)."),
+    Mistake(x_t(of_noise=lambda a: 1 - a.sqrt()), "The noise is multiplied by 1 − √ᾱ_t. The root is of the "
             "whole difference: √(1 − ᾱ_t)."),
-    Mistake(_x_t(lambda a: (1 - a).sqrt(), torch.sqrt), "The two factors are exchanged: at t = 0 this is "
+    Mistake(x_t(lambda a: (1 - a).sqrt(), torch.sqrt), "The two factors are exchanged: at t = 0 this is "
             "pure noise, and at T the image."),
-    Mistake(_x_t(pick=lambda bar, t: bar[t - 1]), "alpha_bar is read at t − 1. The index is the paper's t: "
+    Mistake(x_t(pick=lambda bar, t: bar[t - 1]), "alpha_bar is read at t − 1. The index is the paper's t: "
             "alpha_bar[0] is the clean image, and at t = 0 your index is negative."),
-    Mistake(_x_t(pick=lambda bar, t: (bar / bar.roll(1).clamp(min=bar[-1]))[t]), "That is the noise of step "
+    Mistake(x_t(pick=lambda bar, t: (bar / bar.roll(1).clamp(min=bar[-1]))[t]), "That is the noise of step "
             "t alone, with α_t. All steps up to t at once take ᾱ_t."),
-    Mistake(_x_t(pick=lambda bar, t: torch.cumprod(bar, 0)[t]), "alpha_bar is multiplied up once more. It is "
+    Mistake(x_t(pick=lambda bar, t: torch.cumprod(bar, 0)[t]), "alpha_bar is multiplied up once more. It is "
             "the product already."),
-    Mistake(_x_t(pick=lambda bar, t: bar[t[:1]]), "All images get the t of the first one. Each has its own."),
+    Mistake(x_t(pick=lambda bar, t: bar[t[:1]]), "All images get the t of the first one. Each has its own."),
     Mistake(_unshaped, "The factors (batch,) run along the last axis, the columns of a picture; with 16 "
             "images of 16 columns nothing complains. Make them (batch, 1, 1, 1), with view."),
-    Mistake(_x_t(of_noise=lambda a: 1.0 + 0 * a), "The noise has its full strength at each t: multiply it by "
+    Mistake(x_t(of_noise=lambda a: 1.0 + 0 * a), "The noise has its full strength at each t: multiply it by "
             "√(1 − ᾱ_t)."),
-    Mistake(_x_t(of_image=lambda a: 1.0 + 0 * a), "The image keeps its full strength at each t: multiply it "
+    Mistake(x_t(of_image=lambda a: 1.0 + 0 * a), "The image keeps its full strength at each t: multiply it "
             "by √ᾱ_t, so that the variance stays."),
-    Mistake(_x_t(of_noise=lambda a: -(1 - a).sqrt()), "The noise is subtracted. Its distribution would not "
+    Mistake(x_t(of_noise=lambda a: -(1 - a).sqrt()), "The noise is subtracted. Its distribution would not "
             "mind, but the loss compares with +ε: the network would learn the opposite sign."),
     Mistake(_own_noise, "It draws noise of its own. Use the one passed in: the loss compares with it."),
-    Mistake(_in_float64, "The values are right, but in float64, as alpha_bar is, and the network has float32 "
+    Mistake(in_float64, "The values are right, but in float64, as alpha_bar is, and the network has float32 "
             "weights. Bring the factors to the images' dtype: .to(x_0.dtype)."),
+    Mistake(lambda *asked: noised(*asked).clamp(-1, 1), "x_t is cut to [−1, 1]. Noise lies outside as well: "
+            "it stays as it is."),
     Mistake(_in_place, "x_0 is changed on the way, and it is a training image: write a * x_0, not x_0 *= a."),
     Mistake(lambda alpha_bar, x_0, t, noise: x_0, "It gives the clean image back, without any noise."),
 ]  # fmt: skip

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from .context_dropout import DROP_SAYS
 from .empty_cell_worked import make_alpha_bar, noised
 from .randomness import seeded
+from .sampling_loop import is_beyond
 
 BATCH, STEPS = 4000, 10  # images of a check of the loss, and its T
 LOSS_SAYS = {
@@ -15,6 +16,10 @@ LOSS_SAYS = {
     "calls": "The network must be asked once for the whole batch, each image with its context or without.",
     "clean": "The network is shown the clean images. Show it x_t, the noised ones.",
     "shape t": "The network wants t as (batch,), a fraction for each image",
+    "double x": "x_t is float64, as alpha_bar is, and the network has float32 weights: it would stop. Bring "
+    "the factors to the images' dtype, .to(x_0.dtype).",
+    "double t": "t / T is float64, and the network has float32 weights: it would stop. t / T of a LongTensor "
+    "is float32 by itself.",
     "whole t": "The network is told the step t itself. It wants the fraction t / T, between 0 and 1.",
     "longer T": "What the network is told is no multiple of 1 / T. T is len(alpha_bar) - 1, for alpha_bar "
     "has T + 1 entries; here it is 10, whatever it is elsewhere.",
@@ -29,6 +34,8 @@ LOSS_SAYS = {
     "uniform": "The noise is not Gaussian: none of it is far from 0. Draw it with torch.randn.",
     "shared": "All images of the batch get the same noise. Draw it in the shape of x_0.",
     "pixels": "All pixels of an image get the same noise. Draw it in the shape of x_0.",
+    "kept": "No context was dropped in 4,000 images: each row becomes zeros with probability 0.1. (Is one "
+    "number drawn for the whole batch? Each image needs its own.)",
     "context": "The classes that reach the network are not those of the images: c, or zeros, row by row.",
     "changed": "x_0 or c is changed on the way, and the caller still needs them: work on new tensors.",
     "vector": "One number for the whole batch is wanted, the mean over everything",
@@ -76,7 +83,7 @@ def test_loss(answer) -> str | None:
     try:
         network, loss = _hear(answer, x_0, c, bar, seed=1)
     except IndexError as error:
-        if "out of" not in str(error):
+        if not is_beyond(error, STEPS):
             raise
         return LOSS_SAYS["beyond"]
     if not (torch.equal(x_0, before[0]) and torch.equal(c, before[1])):
@@ -88,6 +95,8 @@ def test_loss(answer) -> str | None:
     if len(network.heard) != 1 or len(network.heard[0][0]) != BATCH:
         return LOSS_SAYS["calls"]
     x_t, told, context = network.heard[0]
+    if x_t.dtype != x_0.dtype:
+        return LOSS_SAYS["double x"]
     complaint = _wrong_t(told) or _wrong_context(context, c)
     if complaint:
         return complaint
@@ -113,6 +122,8 @@ def _wrong_t(told) -> str | None:
     if not isinstance(told, Tensor) or told.shape != (BATCH,):
         kind = f"shape {tuple(told.shape)}" if isinstance(told, Tensor) else type(told).__name__
         return f"{LOSS_SAYS['shape t']}; for {BATCH} images it got {kind}."
+    if told.dtype == torch.float64:
+        return LOSS_SAYS["double t"]
     if told.unique().numel() == 1:
         return LOSS_SAYS["one t"]
     if told.max() > 1.5:
@@ -146,7 +157,7 @@ def _wrong_context(got: Tensor, c: Tensor) -> str | None:
     if share == 1:
         return DROP_SAYS["whole batch"]
     if share == 0:
-        return "No context was dropped in 4,000 images: each row becomes zeros with probability 0.1."
+        return LOSS_SAYS["kept"]
     if abs(share - 0.9) < 0.03:
         return DROP_SAYS["flipped"]
     if bool(dropped[: int(dropped.sum())].all()):

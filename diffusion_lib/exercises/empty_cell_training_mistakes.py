@@ -4,6 +4,7 @@ import torch
 
 from ..checks import Mistake
 from .context_dropout import DROP_SAYS
+from .empty_cell_noising import in_float64, x_t
 from .empty_cell_training import LOSS_SAYS as SAYS
 from .empty_cell_worked import noised, training_loss
 
@@ -39,11 +40,6 @@ def _drop(of):
 def _in_place(c, generator):
     c[torch.rand(len(c), generator=generator) < 0.1] = 0
     return c
-
-
-def _weak(alpha_bar, x_0, t, noise):
-    a = alpha_bar[t].float().view(-1, 1, 1, 1)
-    return a.sqrt() * x_0 + (1 - a) * noise
 
 
 def _twice(network, alpha_bar, x_0, c, generator):
@@ -85,10 +81,12 @@ LOSSES = [
     Mistake(_loss(draw=lambda shape, generator: torch.randn(shape)), SAYS["from noise"]),
     Mistake(_loss(draw=_one_for_all), SAYS["shared"]),
     Mistake(_loss(draw=_one_for_each), SAYS["pixels"]),
-    Mistake(_loss(noisy=_weak), "or has the wrong strength"),
+    Mistake(_loss(noisy=x_t(of_noise=lambda a: 1 - a)), "or has the wrong strength"),
+    Mistake(_loss(noisy=in_float64), SAYS["double x"]),
+    Mistake(_loss(told=lambda t, T: t.double() / T), SAYS["double t"]),
     Mistake(_loss(noisy=lambda alpha_bar, x_0, t, noise: x_0), SAYS["clean"]),
     Mistake(_loss(noisy=_other_noise), SAYS["value"]),
-    Mistake(_loss(drop=lambda c, g: c), "No context was dropped in 4,000 images"),
+    Mistake(_loss(drop=lambda c, g: c), SAYS["kept"]),
     Mistake(_loss(drop=lambda c, g: c * (torch.rand(len(c), 1) >= 0.1)), SAYS["from keep"]),
     Mistake(_loss(drop=lambda c, g: c * (torch.rand(c.shape, generator=g) >= 0.1)), DROP_SAYS["element"]),
     Mistake(_loss(drop=lambda c, g: c * (torch.rand(1, generator=g) < 0.1)), DROP_SAYS["whole batch"]),

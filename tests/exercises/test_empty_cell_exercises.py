@@ -349,6 +349,21 @@ class _Smaller(_Planes):
         return super().forward(x, t, c)[:, :, ::2, ::2]
 
 
+class _FlatWithGroups(nn.Module):
+    """No smaller map at all: only the norms see the whole picture."""
+
+    def __init__(self, k):
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1) for a, b in ((3, 48), (48, 48), (48, 3)))
+        self.norms = nn.ModuleList(nn.GroupNorm(8, 48) for _ in range(2))
+        self.told = nn.Linear(k + 1, 48)
+
+    def forward(self, x, t, c):
+        told = self.told(torch.cat((c, t[:, None]), 1))[:, :, None, None]
+        u = self.norms[0](self.layers[0](x)).relu() + told
+        return self.layers[2](self.norms[1](self.layers[1](u)).relu())
+
+
 class _Stuck(_Planes):
     def __init__(self, k):
         super().__init__(k)
@@ -358,7 +373,7 @@ class _Stuck(_Planes):
 
 for number, network in enumerate(
     (_TimeOfTheFirst, _Softened, _NoisyItself, _AlwaysDrops, _NoSuper, _Normalised, _WholeSteps, _Smaller,
-     _Stuck), start=11,
+     _Stuck, _FlatWithGroups), start=11,
 ):  # fmt: skip
     WRONG[f"tiny_unet_{number}"] = network
 
